@@ -17,6 +17,8 @@ ERROR_KEY = "wiro_error"
 MOST_CHARACTERS = 10_000
 #: Airflow's exceptions that end a process without a failure, whose module depends on the version.
 _NO_FAILURES = frozenset({"AirflowSkipException", "AirflowRescheduleException"})
+#: The one that Airflow raises in a task which takes too long. On some versions it is no `Exception`.
+_TIMEOUT = "AirflowTaskTimeout"
 #: An attribute of an operator while one of its methods runs that Airflow calls.
 _IS_RUNNING = "_leaves_error"
 
@@ -49,10 +51,14 @@ def leaving_error(
 
 
 def _is_failure(error: BaseException) -> bool:
-    names = {kind.__name__ for kind in type(error).__mro__}
+    names = _names(error)
     if not isinstance(error, Exception):  # a deferral, or the end of the process
-        return "AirflowTaskTimeout" in names
+        return _TIMEOUT in names
     return not names & _NO_FAILURES
+
+
+def _names(error: BaseException) -> set[str]:
+    return {kind.__name__ for kind in type(error).__mro__}
 
 
 def _push(operator: Any, arguments: Iterable[object], error: BaseException) -> None:
@@ -103,7 +109,12 @@ def _shown(operator: Any, error: BaseException) -> str:
     from airflow_provider_wiro.redaction.secret_values import secret_values
 
     text = "\n".join(map(plain, str(error).strip().split("\n")))
-    if not text or not isinstance(error, WiroError | AirflowException):
+    if _TIMEOUT in _names(error):  # its own text is "Timeout, PID: 6225"
+        allowed = getattr(operator, "execution_timeout", None)
+        text = (
+            f"The try took longer than its execution_timeout{f' of {allowed}' if allowed else ''} ({text})."
+        )
+    elif not text or not isinstance(error, WiroError | AirflowException):
         text = f"{type(error).__name__}: {text}".removesuffix(": ")
     given = [{name: getattr(operator, name, None)} for name in ("parameters", "files", "callback_url")]
     # Airflow knows the connections' secrets.

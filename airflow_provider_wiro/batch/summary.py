@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, redact
 
 from airflow_provider_wiro.batch.inputs.shown_input import with_input
 from airflow_provider_wiro.batch.results.failed_items import FailedItems, failed_uri
@@ -65,7 +66,7 @@ def return_result(
                 own=batch.own,
                 include_links=settings.include_links,
                 why_not_run=spending.reason if spending is not None and left_out else None,
-                fields_of=batch.inputs.fields_of,
+                fields_of=partial(batch.inputs.fields_of, mask=_without_airflows_secrets),
                 failed=failed_items,
                 see=batch.links.see,
             )
@@ -174,3 +175,8 @@ def _failure(total: int, failed: int, lines: Sequence[str], manifest: str) -> st
     return (
         f"{failed:,} of {total:,} items failed. All results are in {manifest}. The first failures:\n{first}"
     )
+
+
+def _without_airflows_secrets(text: str) -> str:
+    """Return a text as Airflow shows it in a rendered field: without the secrets of variables, say."""
+    return str(redact(text))

@@ -9,6 +9,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_provider_wiro.emulator import Fault
+from airflow_provider_wiro.version_compat import mask_secret
 from tests.batch.test_landing import lands, manifest_in
 from tests.transfers.s3 import BUCKET
 
@@ -50,6 +51,22 @@ def test_each_line_of_the_manifest_shows_the_items_own_input(work: BatchWork) ->
         {"parameters": {"prompt": "robot 0"}},
         {"parameters": {"prompt": "robot 1"}},
     ]
+
+
+def test_what_airflow_knows_as_a_secret_is_in_no_line_of_the_manifest_as_in_no_rendered_field(
+    work: BatchWork,
+) -> None:
+    mask_secret("of-a-variable-4711")  # as Airflow does for `{{ var.value.shop_token }}`
+    item = {
+        "id": "SKU-1",
+        "parameters": {"prompt": "signed of-a-variable-4711", "max_tokens": "of 100"},
+    }
+
+    work.run([item], check_parameters="off")
+
+    (line,) = work.manifest
+    assert line["input"] == {"parameters": {"prompt": "signed ***", "max_tokens": "of 100"}}
+    assert work.wiro.tasks[0].parameters["prompt"] == "signed of-a-variable-4711"
 
 
 def test_an_item_that_failed_or_was_not_run_shows_its_input_too(work: BatchWork) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -10,12 +11,16 @@ from unittest.mock import patch
 
 import pytest
 
+from tests.examples.conftest import Bucket
 from tests.examples.files import example_file
+from tests.programs.system.seaweedfs import running_seaweedfs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
     from airflow_provider_wiro.emulator import WiroEmulator
     from tests.airflow_home import AirflowHome, FinishedRun
-    from tests.examples.conftest import Bucket
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(300)]
 
@@ -36,7 +41,8 @@ class Reviewer:
     Before that line it still writes the task's state, and would undo an answer.
     """
 
-    def __init__(self, log: Any, option: str, pictures: list[str]) -> None:
+    def __init__(self, log: Any, option: str, pictures: list[str], meanwhile: Callable[[], None]) -> None:
+        self._meanwhile = meanwhile
         self._log = log
         self._answer = {"chosen_options": [option], "params_input": {"pictures": pictures}}
 
@@ -46,6 +52,7 @@ class Reviewer:
     def info(self, message: str, *args: object) -> None:
         self._log.info(message, *args)
         if message.startswith("Waiting for Human-in-the-loop input"):
+            self._meanwhile()
             self._respond()
 
     def _respond(self) -> None:
@@ -71,9 +78,18 @@ class Reviewer:
             session.commit()
 
 
-def reviewed(airflow_home: AirflowHome, option: str, pictures: list[str], **params: Any) -> FinishedRun:
+@contextmanager
+def reviewing(
+    option: str, pictures: list[str], meanwhile: Callable[[], None] = lambda: None
+) -> Iterator[None]:
+    """Have a person answer in this way; what is done ``meanwhile`` happens between question and answer."""
     module = importlib.import_module("airflow.sdk.definitions.dag")
-    with patch.object(module, "log", Reviewer(module.log, option, pictures)):
+    with patch.object(module, "log", Reviewer(module.log, option, pictures, meanwhile)):
+        yield
+
+
+def reviewed(airflow_home: AirflowHome, option: str, pictures: list[str], **params: Any) -> FinishedRun:
+    with reviewing(option, pictures):
         run = airflow_home.run_dag(example_file(DAG_ID), DAG_ID, params)
     assert run.state == "success"
     return run
@@ -97,6 +113,39 @@ def test_what_is_approved_is_copied_within_s3_with_what_it_says_of_itself(
     assert sorted(published(bucket)) == sorted(copies)
     assert published(bucket)[copies[0]] == bucket.read(keys[1])
     assert bucket.metadata(copies[0])["wiro-task-id"] == task.id
+
+
+@pytest.fixture
+def seaweedfs_bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    """A bucket of a store that heeds the condition of a copy, which moto does not."""
+    name = "wiro-outputs"
+    with running_seaweedfs(tmp_path / "s3", log=tmp_path / "s3.log", bucket=name) as s3:
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", s3.airflow_connection())
+        monkeypatch.setenv("WIRO_EXAMPLE_BUCKET", name)
+        client = s3.client()
+        yield Bucket(client, name, s3.airflow_connection())
+        client.close()
+
+
+@asks
+@pytest.mark.usefixtures("wiro")
+def test_an_object_that_was_replaced_during_the_review_is_not_published(
+    airflow_home: AirflowHome, seaweedfs_bucket: Bucket, tmp_path: Path
+) -> None:
+    example = example_file(DAG_ID).read_text()
+    without_retries = tmp_path / "review.py"  # else the test waits for them
+    without_retries.write_text(example.replace('"retries": 2', '"retries": 0'))
+
+    def replace_the_first() -> None:
+        seaweedfs_bucket.write(min(seaweedfs_bucket.objects()), b"another picture")
+
+    with reviewing("Approve", ["1", "2"], replace_the_first):
+        run = airflow_home.run_dag(without_retries, DAG_ID)
+
+    assert run.state != "success"
+    [copied] = published(seaweedfs_bucket).items()
+    assert copied[0].endswith("/1-1.png")
+    assert copied[1] != b"another picture"
 
 
 @asks

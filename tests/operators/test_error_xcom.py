@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -137,6 +138,13 @@ def xcoms_after(operator: Operator) -> dict[str, Any]:
 )
 def test_whatever_fails_a_try_is_left(error: BaseException) -> None:
     assert "no" in xcoms_after(Operator(error))[ERROR_KEY]["error"]
+
+
+def test_a_try_that_takes_too_long_says_which_limit_it_has_broken() -> None:
+    operator = Operator(AirflowTaskTimeout("Timeout, PID: 6225"), execution_timeout=timedelta(minutes=5))
+    assert xcoms_after(operator)[ERROR_KEY]["error"] == (
+        "The try took longer than its execution_timeout of 0:05:00 (Timeout, PID: 6225)."
+    )
 
 
 @pytest.mark.parametrize(

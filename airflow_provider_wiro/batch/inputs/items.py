@@ -158,10 +158,14 @@ class Inputs:
         """Return an item's ``id`` and ``data`` for the manifest, as far as it has them."""
         return _names_of(self.own(number))
 
-    def fields_of(self, number: int) -> dict[str, Any]:
-        """Return what the manifest says of an item's input: its names, what identifies it, and what it is."""
+    def fields_of(self, number: int, mask: Callable[[str], str] = str) -> dict[str, Any]:
+        """
+        Return what the manifest says of an item's input: its names, what identifies it, and what it is.
+
+        :param mask: masks, in its texts, secrets that no name or form gives away.
+        """
         own = self.own(number)
-        shown = manifest_input(own, self._secrets)
+        shown = manifest_input(own, self._secrets, mask)
         return {**_names_of(own), "input_digest": input_digest(own), "input": shown}
 
     def own(self, number: int) -> OwnInput:

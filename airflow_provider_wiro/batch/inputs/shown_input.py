@@ -14,7 +14,7 @@ from airflow_provider_wiro.redaction.masking import masked, without
 from airflow_provider_wiro.redaction.secret_values import secret_values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from airflow_provider_wiro.batch.inputs.item_form import OwnInput
 
@@ -41,13 +41,20 @@ def shown_input(given: Any) -> str:
     return plain if len(plain) <= MOST_CHARACTERS else f"{plain[: MOST_CHARACTERS - 1]}…"
 
 
-def manifest_input(own: OwnInput, secrets: Iterable[str] = ()) -> dict[str, Any]:
+def manifest_input(
+    own: OwnInput, secrets: Iterable[str] = (), mask: Callable[[str], str] = str
+) -> dict[str, Any]:
     """
     Return an item's own input as the manifest has it: without its id and data, its files by their names.
 
     :param secrets: further ones to mask in it: those of all items.
+    :param mask: masks what else is known as a secret in a text.
     """
-    scrub = without([*secret_values([own.parameters, own.files]), *secrets])
+    known = without([*secret_values([own.parameters, own.files]), *secrets])
+
+    def scrub(text: str) -> str:
+        return mask(known(text))
+
     for most_characters, most_entries in _MANIFEST_LENGTHS:
         named = {name: list(_file_names(sources, most_entries)) for name, sources in own.files.items()}
         shown = {

@@ -14,7 +14,7 @@ import os
 from typing import Any
 
 from airflow import __version__ as airflow_version
-from airflow.providers.amazon.aws.operators.s3 import S3CopyObjectOperator
+from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 from airflow.providers.common.compat.sdk import DAG, Param, conf, task
 
 from airflow_provider_wiro.operators.wiro import WiroRunOperator
@@ -30,7 +30,8 @@ GALLERY = "/dags/{{ dag.dag_id }}/runs/{{ run_id | urlencode }}/plugin/wiro-run"
 QUESTION = (
     "**{{ params.prompt }}** (seed {{ params.seed }})\n\n"
     f"[Look at the pictures]({conf.get('api', 'base_url', fallback='').rstrip('/')}{GALLERY}), "
-    "and choose those to publish, as they are counted there.\n\n"
+    "and choose those to publish by their place there: the larger view says *1 of 4*. "
+    "(The names of the files count from 0.)\n\n"
     "Further tries that are possible: {{ params.tries_left }}."
 )
 
@@ -98,26 +99,32 @@ else:
             return "approved" if option == APPROVE else "rejected"
 
         @task
-        def approved(answer: Any, landed: Any) -> list[dict[str, str]]:
-            """Return what is copied where: of the files that have landed, those that were chosen."""
+        def approved(answer: Any, landed: Any) -> list[dict[str, Any]]:
+            """Return which of the files that have landed were chosen."""
             chosen = answer["params_input"]["pictures"]
             numbered = zip(PICTURES, landed["files"], strict=False)
-            uris = [file["uri"] for number, file in numbered if number in chosen]
-            return [
-                {"source_bucket_key": uri, "dest_bucket_key": uri.replace(REVIEWED, PUBLISHED)}
-                for uri in uris
-            ]
+            return [file for number, file in numbered if number in chosen]
+
+        @task
+        def publish(file: Any) -> None:
+            """Copy a file within S3, if it is still the one that has landed."""
+            S3Hook().copy_object(
+                file["uri"],
+                file["uri"].replace(REVIEWED, PUBLISHED),
+                acl_policy="no-acl",  # else Airflow sets one, which needs `s3:PutObjectAcl`
+                CopySourceIfMatch=file["etag"],
+            )
 
         @task
         def next_try(params: Any = None) -> dict[str, Any]:
             """Return the params of the run that follows this one."""
             return {**params, "seed": params["seed"] + 1, "tries_left": params["tries_left"] - 1}
 
-        copies = approved(ask.output, land.output)
+        chosen = approved(ask.output, land.output)
         another: Any = next_try()
         land >> ask
-        decide(ask.output) >> [copies, another, EmptyOperator(task_id="rejected")]
-        S3CopyObjectOperator.partial(task_id="publish").expand_kwargs(copies)
+        decide(ask.output) >> [chosen, another, EmptyOperator(task_id="rejected")]
+        publish.expand(file=chosen)
         TriggerDagRunOperator(
             task_id="again",
             trigger_dag_id=DAG_ID,

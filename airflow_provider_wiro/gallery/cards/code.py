@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 #: In the place of a secret, and of a URL's query, in which signatures are.
 _MASKS = ("***", "?…")
 _MASKED = "A secret was here, which is masked: fill it in, best as a template."
+#: What Airflow keeps of an address has no connection any more.
+_CONNECTION = "If it was read by a connection of its own, add that: scheme://connection@bucket/key"
 #: Batches' manifests cut longer texts.
 _LONGEST_WHOLE = 1_000
 _LONGEST = 50_000
@@ -60,8 +62,16 @@ def _files(files: Mapping[str, Any]) -> Iterator[str]:
             continue
         if any(mask in repr(value) for mask in _MASKS):
             yield f"            # {_MASKED}"
+        if _is_in_store(value):
+            yield f"            # {_CONNECTION}"
         yield f"            {literal(name)}: {untemplated(value)},"
     yield "        },"
+
+
+def _is_in_store(value: object) -> bool:
+    listed = value if isinstance(value, list) else [value]
+    schemes = {one.partition("://")[0].lower() for one in listed if isinstance(one, str) and "://" in one}
+    return not schemes <= {"http", "https"}
 
 
 def _is_address(value: object) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from airflow_provider_wiro.gallery.left.rows import InstanceKey, Values
 
 _LONGEST = 4_096
+#: No part of it is left to what reads URLs: libraries and browsers differ in backslashes.
+_AT_WIRO = re.compile(r"https://(?:[a-z0-9-]+\.)*wiro\.ai(?::443)?/")
 
 
 def part(name: str) -> str:
@@ -49,6 +52,17 @@ def web_page(url: object) -> str | None:
     except ValueError:
         return None
     return url.encode("utf-8", "replace").decode() if is_web else None
+
+
+def link_at_wiro(url: object) -> str | None:
+    """
+    Return an https URL at Wiro's own domain; None if it is none.
+
+    A page loads media by itself, of each person who looks. So no other host may be named by a result, which
+    users can write who write no DAGs.
+    """
+    page = web_page(url)
+    return page if page is not None and _AT_WIRO.match(page) else None
 
 
 def links_of(log: str, values: Iterable[Values]) -> dict[str, str]:

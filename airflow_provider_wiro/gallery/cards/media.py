@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from airflow_provider_wiro.gallery.cards.connections import reader_of, without_connection
-from airflow_provider_wiro.gallery.cards.links import media_url, web_page
-from airflow_provider_wiro.gallery.cards.texts import shown
+from airflow_provider_wiro.gallery.cards.links import link_at_wiro, media_url
+from airflow_provider_wiro.gallery.cards.texts import line, shown
 from airflow_provider_wiro.gallery.page import Media
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _NO_CONNECTION = "It isn't shown: Airflow no longer knows by which connection the task landed it."
 _NO_METADATA = "It isn't shown: it was written without metadata that name its Wiro task."
-_NOT_LANDED = "It has not landed. Wiro keeps it for a limited time."
+_NOT_LANDED = "It has not landed yet. Wiro keeps it for a limited time."
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def landed_media(files: Iterable[LandedFile], landing: Landing, rules: MediaRule
 
 def _landed(file: LandedFile, landing: Landing, rules: MediaRules) -> Media:
     uri = without_connection(file.uri)
-    name = file.name or uri.rpartition("/")[2]
+    name = file.name or line(uri.rpartition("/")[2]) or ""
     note = why_not_shown(file, landing, rules)
     return Media(
         kind=rules.kind_of(file.content_type, name),
@@ -87,17 +87,16 @@ def unlanded_media(outputs: Iterable[UnlandedOutput], rules: MediaRules) -> tupl
     """Return outputs that are only at Wiro: their names, and their links only if they may be shown."""
     found = []
     for output in outputs:
-        url = web_page(output.url) if rules.shows_unlanded else None
-        is_shown = url is not None and url.startswith("https://")
+        url = link_at_wiro(output.url) if rules.shows_unlanded else None
         found.append(
             Media(
                 kind=rules.kind_of(output.content_type, output.name),
                 name=output.name or f"output {output.index}",
                 content_type=output.content_type,
                 size=output.size,
-                url=url if is_shown else None,
+                url=url,
                 uri=None,
-                note="" if is_shown else _NOT_LANDED,
+                note=_NOT_LANDED if url is None else "",
             )
         )
     return tuple(found)

@@ -9,6 +9,7 @@ from airflow_provider_wiro.gallery.cards.texts import (
     LONGEST_ANSWER,
     LONGEST_URI,
     items,
+    line,
     mapping,
     seconds,
     text,
@@ -141,10 +142,10 @@ def read_run(found: Mapping[str, Any]) -> RunResult:
     landed = files_in(found.get("files")) or files_in(reuse.get("landed"))
     return RunResult(
         wiro_task_id=text(found.get("wiro_task_id"), _LONGEST_ID),
-        model=text(found.get("model")),
+        model=line(found.get("model")),
         state=text(found.get("state")),
         text=text(found.get("text"), LONGEST_ANSWER),
-        finish_reason=text(found.get("finish_reason")),
+        finish_reason=line(found.get("finish_reason")),
         cost_usd=usd(found.get("cost_usd")),
         elapsed_seconds=seconds(found.get("elapsed_seconds")),
         label=text(found.get("label")),
@@ -166,8 +167,8 @@ def files_in(value: object) -> tuple[LandedFile, ...]:
             LandedFile(
                 index,
                 uri,
-                text(file.get("name"), _LONGEST_NAME) or "",
-                text(file.get("content_type")),
+                line(file.get("name"), _LONGEST_NAME) or "",
+                line(file.get("content_type")),
                 whole(file.get("size")),
                 text(file.get("sha256"), 64),
                 text(file.get("etag")),
@@ -180,13 +181,13 @@ def _outputs(value: object) -> tuple[UnlandedOutput, ...]:
     found = []
     for index, one in enumerate(items(value, _MOST_FILES)):
         output = mapping(one)
-        content_type = text(output.get("content_type"))
+        content_type = line(output.get("content_type"))
         if not output or content_type == "raw":  # an LLM's answer, which is the text
             continue
         found.append(
             UnlandedOutput(
                 index,
-                text(output.get("name"), _LONGEST_NAME) or "",
+                line(output.get("name"), _LONGEST_NAME) or "",
                 content_type,
                 whole(output.get("size")),
                 text(output.get("url"), LONGEST_URI),

@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_provider_wiro.api.decoding.fields import money, number
 from airflow_provider_wiro.api.decoding.fields import text as as_text
+from airflow_provider_wiro.redaction.plain_text import plain
 
 #: Characters.
 LONGEST_ANSWER = 100_000
@@ -25,6 +26,16 @@ def text(value: object, most: int = LONGEST_PARAMETER) -> str | None:
     if not isinstance(value, str) or not value:
         return None
     return truncated(as_text(value), most) or None
+
+
+def line(value: object, most: int = LONGEST_PARAMETER) -> str | None:
+    """
+    Return a name, a type or another word in one line, without marks that turn the direction of writing.
+
+    This provider's own results have them so; who writes an XCom could let ``gnp.exe`` look like a picture.
+    """
+    found = text(value, most)
+    return None if found is None else plain(found)
 
 
 def truncated(value: str, most: int) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Text, cast, func, or_, select
+from sqlalchemy import Text, and_, cast, func, or_, select
 
 from airflow_provider_wiro.gallery.left.dag_tasks import tasks_of_versions
 from airflow_provider_wiro.gallery.left.json_text import read_json
-from airflow_provider_wiro.gallery.left.rows import DagTask, Instance, InstanceKey
+from airflow_provider_wiro.gallery.left.rows import DagTask, Instance, InstanceKey, Kind
 from airflow_provider_wiro.gallery.left.stored_tasks import CLASSES, kind_of_class
 from airflow_provider_wiro.gallery.left.tables import task_instance, xcom
+from airflow_provider_wiro.gallery.left.values import in_each_run
 from airflow_provider_wiro.gallery.left.wiro_task_ids import wiro_task_id_in
 
 if TYPE_CHECKING:
@@ -28,6 +30,9 @@ MOST_INSTANCES = 50_000
 _ID_KEYS = ("wiro_task_url", "wiro_task_id")
 #: A longer one is none of theirs.
 _LONGEST_ID = 2_000
+#: Results that are read for the Wiro task that they name, and the characters of each.
+_MOST_RESULTS = 1_000
+_LONGEST_RESULT = 16_384
 #: More names than this are not listed in a query.
 _MOST_NAMES = 500
 
@@ -55,6 +60,7 @@ def instances_of(session: Session, runs: Sequence[DagRunRow], *, first: int | No
     known = _of_provider(tasks, session.execute(query.limit(MOST_INSTANCES)).all())
     wiro_task_ids = _wiro_task_ids(session, runs, {task.task_id for _, task in known}, first)
     found = [_instance(row, task, wiro_task_ids) for row, task in known]
+    found = _with_ids_of_results(session, runs, found)
     return sorted(found, key=lambda one: (one.task.order, one.key.task_id, one.key.map_index))
 
 
@@ -95,6 +101,33 @@ def count_of(
     return {row[0]: row[1] for row in rows}
 
 
+def _with_ids_of_results(
+    session: Session, runs: Sequence[DagRunRow], instances: list[Instance]
+) -> list[Instance]:
+    """Return the task instances, with the Wiro tasks of results that no link leads to: reused ones."""
+    without = [
+        one.key
+        for one in instances
+        if one.kind is Kind.RUN and one.state == "success" and one.wiro_task_id is None
+    ][:_MOST_RESULTS]
+    if not without:
+        return instances
+    numbers, run_ids = {run.run_id: run.id for run in runs}, {run.id: run.run_id for run in runs}
+    as_text = cast(xcom.c.value, Text)
+    of_these = or_(
+        *(and_(xcom.c.dag_run_id == numbers[run_id], one) for run_id, one in in_each_run(xcom, without))
+    )
+    query = select(xcom.c.dag_run_id, xcom.c.task_id, xcom.c.map_index, as_text).where(
+        of_these, xcom.c.key == "return_value", func.length(as_text) <= _LONGEST_RESULT
+    )
+    found = {}
+    for run, task_id, map_index, value in session.execute(query):
+        summary = read_json(value)
+        returned = summary.get("wiro_task_id") if isinstance(summary, dict) else None
+        found[InstanceKey(run_ids[run], task_id, map_index)] = wiro_task_id_in("wiro_task_id", returned)
+    return [replace(one, wiro_task_id=found.get(one.key, one.wiro_task_id)) for one in instances]
+
+
 def _query(runs: Sequence[DagRunRow]) -> Select[Any]:
     table = task_instance.c
     return select(
@@ -102,6 +135,7 @@ def _query(runs: Sequence[DagRunRow]) -> Select[Any]:
         table.task_id,
         table.map_index,
         table.state,
+        table.next_method,
         table.try_number,
         table.operator,
         table.rendered_map_index,
@@ -132,7 +166,10 @@ def _of_provider(tasks: DagTasks, rows: Sequence[Any]) -> list[tuple[Any, DagTas
 def _instance(row: Any, task: DagTask, wiro_task_ids: Mapping[InstanceKey, str]) -> Instance:
     key = InstanceKey(row.run_id, row.task_id, row.map_index)
     label = row.rendered_map_index or None
-    return Instance(key, task, row.state, row.try_number, label, wiro_task_ids.get(key))
+    # After a deferral Airflow schedules and queues it once more, although it has long begun.
+    is_resumed = row.next_method is not None and row.state in {"scheduled", "queued"}
+    state = "running" if is_resumed else row.state
+    return Instance(key, task, state, row.try_number, label, wiro_task_ids.get(key))
 
 
 def _task_by_class(row: Any) -> DagTask | None:

@@ -40,12 +40,14 @@ def tasks_in(stored: Any) -> dict[str, DagTask]:
     tasks = [_fields(one) for one in listed] if isinstance(listed, list) else []
     kinds = {str(task.get("task_id")): _kind(task) for task in tasks}
     after = _after(tasks, {task_id for task_id, kind in kinds.items() if kind is not None})
+    # Airflow adds these to a mapped task only when it runs. Those of a task group aren't stored.
+    defaults = _fields(dag.get("default_args")) if isinstance(dag, Mapping) else {}
     found = {}
     for order, task in enumerate(tasks):
         task_id = str(task.get("task_id"))
         kind = kinds[task_id]
         if kind is not None:
-            found[task_id] = DagTask(task_id, kind, order, _arguments(task), task_id in after)
+            found[task_id] = DagTask(task_id, kind, order, _arguments(task, defaults), task_id in after)
     return found
 
 
@@ -69,7 +71,7 @@ def _kind(task: Mapping[str, Any]) -> Kind | None:
     return Kind.RUN if {"model", "parameters"} <= names else None
 
 
-def _arguments(task: Mapping[str, Any]) -> dict[str, Any]:
+def _arguments(task: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
     is_mapped = bool(task.get("_is_mapped"))
     partial = task.get("partial_kwargs")
     given = (partial if isinstance(partial, Mapping) else {}) if is_mapped else task
@@ -80,7 +82,9 @@ def _arguments(task: Mapping[str, Any]) -> dict[str, Any]:
         if name not in names or _varies(task, name):
             continue
         value = given.get(name)
-        if name not in given and is_mapped:
+        if name not in given and is_mapped and name in defaults:
+            value = defaults[name]
+        elif name not in given and is_mapped:
             if name not in _DEFAULTS or not str(task.get("_task_module", "")).startswith(_PACKAGE):
                 continue
             value = _DEFAULTS[name]

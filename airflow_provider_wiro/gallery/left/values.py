@@ -58,7 +58,7 @@ def _xcoms(
     as_text = cast(xcom.c.value, Text)
     columns = xcom.c.dag_run_id, xcom.c.task_id, xcom.c.map_index, xcom.c.key
     of_these = or_(
-        *(and_(xcom.c.dag_run_id == numbers[run_id], one) for run_id, one in _in_each_run(xcom, keys))
+        *(and_(xcom.c.dag_run_id == numbers[run_id], one) for run_id, one in in_each_run(xcom, keys))
     )
     wanted = select(*columns, func.length(as_text)).where(of_these, xcom.c.key.in_(KEYS))
     sized = sorted(session.execute(wanted), key=lambda row: row[4] or 0)
@@ -103,9 +103,7 @@ def _rendered(
 ) -> dict[InstanceKey, Mapping[str, Any]]:
     table = rendered_fields.c
     as_text = cast(table.rendered_fields, Text)
-    of_these = or_(
-        *(and_(table.run_id == run_id, one) for run_id, one in _in_each_run(rendered_fields, keys))
-    )
+    of_these = or_(*(and_(table.run_id == run_id, one) for run_id, one in in_each_run(rendered_fields, keys)))
     rows = session.execute(
         select(table.run_id, table.task_id, table.map_index, as_text).where(
             table.dag_id == dag_id,
@@ -123,7 +121,7 @@ def _rendered(
     return found
 
 
-def _in_each_run(table: Table, keys: Iterable[InstanceKey]) -> Iterable[tuple[str, ColumnElement[bool]]]:
+def in_each_run(table: Table, keys: Iterable[InstanceKey]) -> Iterable[tuple[str, ColumnElement[bool]]]:
     """Return, for each DAG run and task, the condition that a row is one of these."""
     indexes: dict[tuple[str, str], list[int]] = defaultdict(list)
     for key in keys:

@@ -74,7 +74,7 @@ def list_section(
         note = _NO_RESULT
     elif page is not None:
         note = page.note
-    is_left = uri is not None and not reads and isinstance(result, ListResult)
+    is_left = uri is not None and not reads
     owner = ManifestOwner.of(run.dag_id, instance, values)
     lines = () if page is None else page.lines[:most]
     if page is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_wiro.gallery.cards.connections import reader_of, without_connection
 from airflow_provider_wiro.gallery.cards.media import Landing, why_not_shown
 from airflow_provider_wiro.gallery.cards.results import RunResult, TransferResult, read_result, read_run
+from airflow_provider_wiro.gallery.cards.texts import line
 from airflow_provider_wiro.gallery.landed_output import LandedOutput
 from airflow_provider_wiro.gallery.left.dag_runs import find_dag_run
 from airflow_provider_wiro.gallery.left.instances import find_instances
@@ -46,7 +47,7 @@ def read_output(session: Session, dag_id: str, key: InstanceKey, place: str, ind
     uri = without_connection(file.uri)
     return LandedOutput(
         uri=uri,
-        name=file.name or uri.rpartition("/")[2],
+        name=file.name or line(uri.rpartition("/")[2]) or "",
         content_type=file.content_type,
         size=file.size,
         wiro_task_id=wiro_task_id,

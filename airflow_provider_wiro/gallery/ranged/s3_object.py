@@ -42,7 +42,8 @@ class S3Object:
     def __init__(self, aws_conn_id: str | None, bucket: str, key: str) -> None:
         self.aws_conn_id = aws_conn_id
         self.bucket, self.key = bucket, key
-        self._store = ("s3", aws_conn_id)
+        # With the bucket, which can have a host of its own: results name it, also one that leads nowhere.
+        self._store = ("s3", aws_conn_id, bucket)
 
     @property
     def identity(self) -> tuple[str, ...]:

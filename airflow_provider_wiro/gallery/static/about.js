@@ -10,6 +10,9 @@ const LINKS = [["log", "Log"], ["s3", "S3"], ["wiro", "Wiro"], ["manifest", "Man
 /** Why an LLM ended too early; empty if it did not. */
 export const cutBy = ({ finish_reason: reason }) => (COMPLETE.includes((reason ?? "").toLowerCase()) ? "" : reason);
 
+/** A try that failed is followed by another. */
+export const stateOf = ({ state, error }) => (state === "queued" && error ? "up_for_retry" : state);
+
 /** Model, cost, time and try in a line. */
 export function factsOf(card) {
   const facts = [
@@ -64,8 +67,13 @@ export function chipsOf(card, showAll) {
   return all.length > 0 && el("ul", { class: "chips", "aria-label": "Parameters" }, ...chips);
 }
 
-export function linksOf(card) {
+/** `hasUris`: also the URIs to copy, where the store has no page to link to. */
+export function linksOf(card, hasUris = true) {
   const links = LINKS.map(([key, label]) => link(label, card.links?.[key], { "data-key": key }));
+  const uris = card.media.map(({ uri }) => uri).filter(Boolean);
+  if (hasUris && uris.length && !links[1]) {
+    links[1] = copyButton(uris.join("\n"), `Copy ${uris[0].startsWith("s3:") ? "S3 " : ""}URI${uris.length > 1 ? "s" : ""}`, null, { class: "action", "data-key": "s3" });
+  }
   links.push(card.code && button("As DAG code", () => showCode(card.code), { class: "action", "data-key": "code" }));
   return links.some(Boolean) && el("p", { class: "links" }, ...links);
 }

@@ -94,11 +94,11 @@ async function copy(text) {
 }
 
 /** A button that says for a moment whether it has copied. */
-export function copyButton(text, label, symbol = null) {
+export function copyButton(text, label, symbol = null, attributes = { class: "quiet" }) {
   const node = button(label, async () => {
     node.replaceChildren((await copy(text)) ? "Copied" : "Not copied");
     setTimeout(() => node.replaceChildren(...face), 1500);
-  }, { symbol, class: "quiet" });
+  }, { symbol, ...attributes });
   const face = [...node.childNodes];
   return node;
 }

@@ -1,6 +1,6 @@
 // A card: a run's outputs, or what it has instead, and below them what made them.
 
-import { chipsOf, cutBy, factsOf, linksOf, promptOf } from "./about.js";
+import { chipsOf, cutBy, factsOf, linksOf, promptOf, stateOf } from "./about.js";
 import { badge, beginning, button, el, icon, short, stateWord } from "./dom.js";
 import { isShown, live, nameOf, plain } from "./media.js";
 
@@ -88,7 +88,8 @@ function words(card, text, open) {
     el("p", { class: "foot" }, read, reason && el("span", { class: "badge", "data-state": "cut" }, `Ended by: ${short(reason, 40)}`)));
 }
 
-function nothing({ state }) {
+/** What is said of a run without outputs. */
+export function nothing({ state }) {
   const isOn = state === "queued" || state === "running";
   const word = { succeeded: "No outputs", reused: "No outputs", failed: "Failed without a message" }[state] ?? stateWord(state);
   return el("div", { class: "plain" }, isOn && el("span", { class: "pulse" }), el("p", { class: "dim" }, word));
@@ -97,7 +98,7 @@ function nothing({ state }) {
 function infoOf(card, place, isOpen, setOpen) {
   const isErrorElsewhere = card.error && (card.media.length || card.text);
   return [
-    el("div", { class: "head" }, el(`h${place.level}`, { dir: "auto" }, card.title), badge(card.state)),
+    el("div", { class: "head" }, el(`h${place.level}`, { dir: "auto" }, card.title), badge(stateOf(card))),
     factsOf(card),
     card.prompt && promptOf(card, isOpen, setOpen),
     isErrorElsewhere && el("p", { class: "errorline", dir: "auto" }, short(card.error, 600)),

@@ -48,7 +48,7 @@ export function live(card, index, origins, { controls = true, around = [], label
     node.addEventListener("error", () => {
       const isLost = performance.now() - triedAt < RETRY_AFTER;
       triedAt = performance.now();
-      if (isLost) box.replaceChildren(lostNode(media, url, load));
+      if (isLost) box.replaceChildren(lostNode(media, url, load), ...(controls ? [] : around));
       else if (isImage) node.src = url;
       else playOn(node);
     });

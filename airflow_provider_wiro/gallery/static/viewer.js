@@ -1,7 +1,8 @@
 // The larger view: one output at a time, with everything that is known of its run.
 
-import { cutBy, factsOf, linksOf, parametersOf } from "./about.js";
+import { cutBy, factsOf, linksOf, parametersOf, stateOf } from "./about.js";
 import { link, mediaUrl } from "./airflow.js";
+import { nothing } from "./cards.js";
 import { badge, button, el, number } from "./dom.js";
 import { fileLine, isShown, live, plain } from "./media.js";
 
@@ -47,12 +48,16 @@ export function refreshViewer(section) {
   if (!dialog.open || section !== source) return;
   const { card, index } = views[at];
   const now = section.cards().flatMap(viewsOf);
-  const found = now.findIndex((view) => view.card.id === card.id && view.index === index);
+  const isOwn = (view) => view.card.id === card.id;
+  const isEmpty = index === TEXT && !card.text && !card.error; // one waits for what it makes
+  const exact = now.findIndex((view) => isOwn(view) && view.index === index);
+  const found = exact === -1 && isEmpty ? now.findIndex(isOwn) : exact;
   if (found === -1) return; // what one looks at stays until one closes it
   const hasChanged = JSON.stringify(now[found].card) !== JSON.stringify(card);
   [views, at] = [now, found];
   label();
-  if (hasChanged) about.replaceChildren(...aboutOf(views[at]));
+  if (hasChanged && isEmpty) show();
+  else if (hasChanged) about.replaceChildren(...aboutOf(views[at]));
 }
 
 function move(step) {
@@ -72,8 +77,9 @@ function show() {
   const { card, index } = views[at];
   const media = card.media[index];
   label();
-  if (index === TEXT) figure.replaceChildren(el("div", { class: card.text ? "text" : "text error", dir: "auto", tabindex: 0 }, card.text ?? card.error ?? "No outputs"));
-  else figure.replaceChildren(isShown(media, origins) ? live(card, index, origins) : plain(media, origins));
+  const text = card.text || card.error;
+  if (media) figure.replaceChildren(isShown(media, origins) ? live(card, index, origins) : plain(media, origins));
+  else figure.replaceChildren(text ? el("div", { class: card.text ? "text" : "text error", dir: "auto", tabindex: 0 }, text) : nothing(card));
   about.replaceChildren(...aboutOf(views[at]));
   about.scrollTop = 0;
 }
@@ -83,14 +89,14 @@ function aboutOf({ card, index }) {
   const parameters = parametersOf(card);
   const reason = card.text && cutBy(card);
   return [
-    el("div", { class: "head" }, el("h2", { dir: "auto" }, card.title), badge(card.state)),
+    el("div", { class: "head" }, el("h2", { dir: "auto" }, card.title), badge(stateOf(card))),
     factsOf(card),
     card.error && (media || card.text) && el("p", { class: "errorline", dir: "auto" }, card.error),
     reason && el("p", { class: "errorline" }, `The answer is incomplete. The model ended by: ${reason}`),
     ...(card.prompt ? [el("h3", {}, "Prompt"), el("p", { class: "prompt open", dir: "auto" }, card.prompt)] : []),
     ...(parameters.length ? [el("h3", {}, "Parameters"), el("dl", {}, ...parameters.flatMap(([name, value]) => [el("dt", {}, name), el("dd", { dir: "auto" }, value)]))] : []),
-    ...(media ? [el("h3", {}, "Output"), fileLine(media), isShown(media, origins) && link("Open the original", mediaUrl(media.url, origins))] : []),
-    linksOf(card),
+    ...(media && isShown(media, origins) ? [el("h3", {}, "Output"), fileLine(media), link("Open the original", mediaUrl(media.url, origins))] : []),
+    linksOf(card, false),
   ].filter(Boolean);
 }
 

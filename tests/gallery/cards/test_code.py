@@ -68,6 +68,25 @@ def test_a_secret_stays_masked_and_a_comment_says_so() -> None:
     assert arguments_of(code)["parameters"]["apiKey"] == "***"
 
 
+@pytest.mark.parametrize(
+    ("address", "is_asked_for"),
+    [
+        ("s3://bucket/a.png", True),
+        (["https://host/a.png", "gs://bucket/b.png"], True),
+        ("https://host/a.png", False),
+        ("/shared/a.png", False),
+    ],
+)
+def test_an_address_in_a_store_may_have_had_a_connection_which_airflow_masks(
+    address: Any, is_asked_for: bool
+) -> None:
+    code = code_of(Inputs("owner/model", None, {}, {"inputImage": address}))
+
+    assert code is not None
+    assert ("scheme://connection@bucket/key" in code) is is_asked_for
+    assert arguments_of(code)["files"] == {"inputImage": address}
+
+
 def test_a_file_that_was_another_task_s_result_is_left_to_be_filled_in() -> None:
     code = code_of(Inputs("owner/model", None, {}, {"a": {"outputs": []}, "b": "data:image/png;base64,…"}))
 

@@ -54,7 +54,7 @@ def test_what_only_wiro_has_is_named_without_its_link() -> None:
     (media,) = card((RUN, left(SUMMARY, rendered=RENDERED))).media
 
     assert (media.url, media.uri) == (None, None)
-    assert media.note == "It has not landed. Wiro keeps it for a limited time."
+    assert media.note == "It has not landed yet. Wiro keeps it for a limited time."
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,17 @@ def test_what_only_wiro_has_is_named_without_its_link() -> None:
         ("http://cdn1.wiro.ai/0.png", False),
         ("javascript:alert(1)", False),
         ("https://user:secret@cdn1.wiro.ai/0.png", False),
+        ("HTTPS://CDN1.WIRO.AI/0.png", False),
+        ("https://wiro.ai:443/0.png", True),
+        ("https://cdn1.wiro.ai:8443/0.png", False),
+        ("https://evil.example/0.png", False),
+        ("https://127.0.0.1/0.png", False),
+        ("https://wiro.ai.evil.example/0.png", False),
+        ("https://evilwiro.ai/0.png", False),
+        ("https://evil.example\\.wiro.ai/0.png", False),
+        ("https://evil.example/x.wiro.ai/0.png", False),
+        ("https://evil.example?x.wiro.ai/0.png", False),
+        ("https://*.wiro.ai/0.png", False),
     ],
 )
 def test_wiro_s_links_are_shown_only_if_that_is_allowed_and_only_over_tls(
@@ -76,6 +87,27 @@ def test_wiro_s_links_are_shown_only_if_that_is_allowed_and_only_over_tls(
     ).media
 
     assert media.url == (url if is_shown else None)
+
+
+def test_no_name_turns_the_direction_of_writing() -> None:
+    """Operators write them plainly; who writes an XCom through Airflow's API doesn't."""
+    turned, plainly = "holiday\u202egnp.exe", r"holiday\u202egnp.exe"
+    summary = {
+        **SUMMARY,
+        "model": turned,
+        "finish_reason": turned,
+        "outputs": [{**SUMMARY["outputs"][0], "name": turned}],
+    }
+    by_name = {**TRANSFERRED, "files": [{**FILE, "name": turned}]}
+    by_uri = {**TRANSFERRED, "files": [{**FILE, "name": None, "uri": f"s3://bucket/{turned}"}]}
+
+    unlanded = card((RUN, left(summary)))
+    assert (unlanded.model, unlanded.finish_reason, unlanded.media[0].name) == (plainly, plainly, plainly)
+    for files in (by_name, by_uri):
+        landed = card(
+            (RUN, left(SUMMARY, rendered=RENDERED)), (LAND, left(files, rendered=RENDERED_TRANSFER))
+        )
+        assert [media.name for media in landed.media] == [plainly]
 
 
 def test_a_transfer_of_another_wiro_task_lends_the_card_no_media() -> None:

@@ -66,6 +66,7 @@ class Site:
     :ivar media: path → what answers it.
     :ivar origins: those that the page's Content-Security-Policy names, when a page is asked for.
     :ivar refuses: whether a path, with its query, is answered with 403.
+    :ivar largest_range: how many bytes a range has at most, whatever was asked for. None: as many.
     :ivar requests: the paths, with queries, that were asked for, and their Range.
     """
 
@@ -77,6 +78,7 @@ class Site:
         self.origins: list[str] = []
         self.requests: list[tuple[str, str | None]] = []
         self.refuses: Callable[[str], bool] = lambda _: False
+        self.largest_range: int | None = None
         site = self
 
         class Handler(_Handler):
@@ -161,7 +163,9 @@ class _Handler(BaseHTTPRequestHandler):
         found = _RANGE.fullmatch(ranges or "")
         if found and status == 200:
             first = int(found[1])
-            last = min(int(found[2] or len(body)), len(body) - 1)
+            last = min(
+                int(found[2] or len(body)), first + (self.site.largest_range or len(body)) - 1, len(body) - 1
+            )
             if first >= len(body):
                 status, body = 416, b""
             else:

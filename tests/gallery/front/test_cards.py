@@ -205,3 +205,33 @@ def test_each_state_has_a_word_even_without_anything_to_show(site, visits):
         state.replace("_", " ").capitalize() for state in CardState
     ]
     assert all(page.locator(".stage").all_inner_texts())
+
+
+@pytest.mark.parametrize(
+    ("count", "scheme", "label"),
+    [(1, "s3", "Copy S3 URI"), (4, "s3", "Copy S3 URIs"), (1, "gs", "Copy URI")],
+)
+def test_where_the_store_has_no_page_a_card_has_the_objects_uris_to_copy(site, visits, count, scheme, label):
+    media = tuple(an_image("product_shots", index) for index in range(count))
+    media = tuple(replace(one, uri=one.uri.replace("s3:", f"{scheme}:")) for one in media)
+    serve(site, lambda at: gallery(single_runs(a_card("poster", *media, links={"log": "/dags/studio"}))))
+    page = visits.open(permissions=["clipboard-read", "clipboard-write"])
+    button = page.locator(".links").get_by_role("button", name=label, exact=True)
+    button.click()
+    page.locator(".links").get_by_text("Copied", exact=True).wait_for()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.split("\n") == [one.uri for one in media]
+
+
+def test_where_the_store_has_a_page_the_card_links_to_it(page):
+    links = card(page, "product_shots").locator(".links")
+    assert links.get_by_role("link", name="S3", exact=True).is_visible()
+    assert links.get_by_role("button", name="Copy").count() == 0
+
+
+def test_a_failed_try_that_is_followed_by_another_is_not_only_queued(site, visits):
+    waiting = a_card("poster", state=CardState.QUEUED, error="Wiro task 7 failed (exit code 137).")
+    serve(site, lambda at: gallery(single_runs(waiting)))
+    page = visits.open()
+    assert page.locator(".card .badge").inner_text() == "Up for retry"
+    assert page.locator(".card .error").get_by_text("exit code 137").is_visible()

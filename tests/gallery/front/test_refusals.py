@@ -115,9 +115,10 @@ def test_a_film_whose_link_has_expired_continues_where_it_was(site, other_site, 
     site.media[path] = lambda: Answer(b"", status=302, headers={"Location": other_site.url + links[0]})
     site.origins.append(other_site.url)
     other_site.media["/film"] = lambda: Answer(film(), "video/mp4")
-    # The beginning and the table at the end are there; then the link expires.
+    # The beginning and the table at the end are there; then the link expires, before the whole film is.
+    other_site.largest_range = len(film()) // 8
     other_site.refuses = lambda target: (
-        target != links[0] or (target == "/film?signed=1" and len(other_site.asked(target)) > 2)
+        target != links[0] or (target == "/film?signed=1" and len(other_site.asked(target)) > 4)
     )
     serve(site, lambda at: gallery(single_runs(_CARDS["walk"]), origins=(other_site.url,)))
     visits.expected.append("403")
@@ -163,3 +164,19 @@ def test_films_of_a_whole_page_do_not_block_each_other(site, visits):
     for number in (0, 8, 16, 23):
         page.locator("video").nth(number).scroll_into_view_if_needed()
         until(page, f"document.querySelectorAll('video')[{number}].readyState > 0")
+
+
+def test_of_several_pictures_a_lost_one_says_so_in_its_small_place_and_the_larger_view_says_why(site, visits):
+    site.media[media_path("product_shots", 3)] = lambda: Answer(
+        b"The bucket denies access.", "text/plain; charset=utf-8", 502
+    )
+    serve(site, lambda at: gallery(single_runs(_CARDS["product_shots"])))
+    visits.expected.append("502")
+    page = visits.open()
+    lost = page.locator(".tiles .lost")
+    lost.wait_for()
+    assert lost.inner_text() == "This picture can't be loaded."
+    assert lost.evaluate("(node) => node.scrollHeight <= node.clientHeight")
+    page.get_by_role("button", name="Larger view 4 of 4").click()
+    page.get_by_role("dialog").get_by_text("The bucket denies access.").wait_for()
+    assert page.get_by_role("dialog").get_by_role("button", name="Try again").is_visible()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from airflow_provider_wiro.gallery.page import CardState
 from tests.gallery.front.recorded import ANSWER, a_card, an_image, gallery, serve, single_runs, studio_cards
 from tests.gallery.front.waiting import until
 
@@ -155,3 +158,26 @@ def test_it_fits_a_narrow_window(site, visits):
     page.locator(".cover").first.click()
     assert page.evaluate("document.querySelector('dialog .both').scrollWidth <= innerWidth")
     assert viewer(page).get_by_role("button", name="Close").is_visible()
+
+
+def test_a_file_is_described_once(page):
+    """What a picture's side column says of it, a file's middle says already."""
+    page.locator(".cover").first.click()
+    for _ in range(15):
+        names = viewer(page).locator(".file").count()
+        assert names <= 1, viewer(page).inner_text()
+        page.keyboard.press("ArrowRight")
+
+
+def test_of_a_run_that_is_on_its_way_it_does_not_say_that_there_are_no_outputs(site, visits):
+    many = tuple((f"option_{number}", "1") for number in range(9))
+    begun = a_card("poster", state=CardState.RUNNING, parameters=many, elapsed_seconds=None)
+    done = replace(begun, state=CardState.SUCCEEDED, media=(an_image("poster"),))
+    shown = [begun]
+    serve(site, lambda at: gallery(single_runs(*shown), refresh_seconds=1))
+    page = visits.open()
+    page.get_by_role("button", name="more").click()
+    assert viewer(page).locator(".figure").inner_text() == "Running"
+    shown[:] = [done]
+    until(page, "document.querySelector('dialog .figure img')?.naturalWidth > 0")
+    assert position(page) == "1 of 1"

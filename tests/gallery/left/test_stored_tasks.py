@@ -125,6 +125,19 @@ def test_a_mapped_task_s_arguments_are_those_that_all_of_it_has() -> None:
     assert tasks_in(unknown)["a"].arguments == {}
 
 
+def test_a_mapped_task_has_the_dag_s_default_args_which_airflow_adds_only_when_it_runs() -> None:
+    def found(defaults: dict[str, Any], partial: dict[str, Any] | None = None) -> dict[str, Any]:
+        dag = stored(mapped({"wiro_task_id": []}, partial or {}))
+        dag["dag"]["default_args"] = {"__var": defaults, "__type": "dict"}
+        return dict(tasks_in(dag)["a"].arguments)
+
+    assert found({"aws_conn_id": "prod", "s3_bucket": "b"}) == {"aws_conn_id": "prod", "s3_bucket": "b"}
+    assert found({"aws_conn_id": "prod"}, {"aws_conn_id": "own"}) == {"aws_conn_id": "own"}
+    assert found({"aws_conn_id": None}) == {"aws_conn_id": None}
+    assert found({"aws_conn_id": "{{ var.value.conn }}"}) == {}
+    assert found({"retries": 3}) == {"aws_conn_id": "aws_default"}
+
+
 def test_a_task_that_comes_after_another_is_known_as_such() -> None:
     found = tasks_in(
         stored(

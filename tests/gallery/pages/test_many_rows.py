@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,20 +40,23 @@ CONNECTION = {"conn_type": "aws", "login": "a", "password": "b"}
 RUN, LAND = "shots.picture", "shots.land"
 
 
-@pytest.fixture(scope="module")
-def run_id(airflow_home: AirflowHome, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A real DAG run, which all of these tests copy rows of."""
-    records = tmp_path_factory.mktemp("records")
+@functools.cache
+def real_run(airflow_home: AirflowHome, records: str) -> str:
+    """Run the DAG, once for all tests of this process."""
     with pytest.MonkeyPatch.context() as patch, WiroEmulator(speed=100) as emulator:
         patch.setenv("AIRFLOW_CONN_WIRO_DEFAULT", emulator.connection)
-        patch.setenv(
-            "AIRFLOW_CONN_AWS_DEFAULT",
-            json.dumps({**CONNECTION, "extra": {"endpoint_url": quick_s3.moto_url()}}),
-        )
-        patch.setenv("AIRFLOW__WIRO__STATE_PATH", str(records))
+        extra = {"endpoint_url": quick_s3.moto_url()}
+        patch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps({**CONNECTION, "extra": extra}))
+        patch.setenv("AIRFLOW__WIRO__STATE_PATH", records)
         requests.post(f"{quick_s3.moto_url()}/moto-api/reset", timeout=5).close()
         S3(quick_s3.moto_url())
         return airflow_home.run_dag(DAG_FILE, DAG_ID).run_id
+
+
+@pytest.fixture(scope="module")
+def run_id(airflow_home: AirflowHome) -> str:
+    """A real DAG run, which these tests copy rows of."""
+    return real_run(airflow_home, str(airflow_home.path / "records"))
 
 
 @pytest.fixture
@@ -124,6 +128,20 @@ def test_a_thousand_mapped_runs_are_paged_by_few_queries(rows: Rows, session: Se
     assert single.cards == (by_index[901],)
 
 
+def test_a_reused_result_and_its_transfer_are_one_card_though_nothing_was_submitted(
+    rows: Rows, session: Session
+) -> None:
+    rows.execute(
+        "DELETE FROM xcom WHERE run_id = :run_id AND task_id = 'shots.picture' AND key LIKE 'wiro_%'"
+    )
+    rows.xcoms(RUN, "return_value", [(1, {**SUMMARY, "wiro_task_id": ["no", "id"]})])
+
+    found = page(reading.run_gallery(session, DAG_ID, rows.run_id))
+
+    assert [card.id for card in found.cards] == [f"{RUN}[0]", f"{RUN}[1]", f"{RUN}[2]", f"{LAND}[1]"]
+    assert [card.media[0].url is not None for card in found.cards if card.media] == [True, True, True]
+
+
 def test_only_the_results_of_one_page_are_read(
     rows: Rows, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,7 +166,8 @@ def test_a_page_that_isn_t_there_is_one_that_is(rows: Rows, session: Session, at
 
 
 def test_what_is_on_its_way_is_counted_and_asked_for_again(rows: Rows, session: Session) -> None:
-    rows.copy_instance(RUN, range(3, 6), state="running")
+    rows.copy_instance(RUN, range(3, 5), state="running")
+    rows.copy_instance(RUN, range(5, 6), state="scheduled", next_method="execute_complete")
     rows.copy_instance(RUN, range(6, 8), state="queued")
     rows.copy_instance(RUN, range(8, 9), state="failed")
     rows.copy_instance(RUN, range(9, 10), state=None)
@@ -277,7 +296,7 @@ def test_a_dag_of_ten_thousand_runs_has_a_page_of_its_latest_with_results(
 
     with statements(session) as sent:
         first = reading.dag_gallery(session, DAG_ID)
-    assert len(sent) < 20, sent
+    assert len(sent) <= 22, sent  # two for each window of DAG runs, and what else a page takes
     assert [run.run_id for run in first.runs] == [rows.run_id, rows.base, *with_results[:8]]
     assert first.next is not None
 

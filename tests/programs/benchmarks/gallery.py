@@ -51,7 +51,7 @@ def main() -> None:
         with film.open("wb") as target:
             for _ in range(_FILM_BYTES // MIB):
                 target.write(os.urandom(MIB))
-        metadata = {"Metadata": {"wiro-task-id": "2221"}}
+        metadata = {"Metadata": {"wiro-task-id": "2221", "airflow-dag-id": "bench"}}
         server.client().upload_file(str(film), BUCKET, FILM, ExtraArgs=metadata)
         film.unlink()
         ways = ("film", "film_range", "plain")

@@ -47,7 +47,7 @@ def _whole() -> None:
 def _film(**headers: str) -> None:
     with running_media_server() as server:
         server.outputs["film"] = LandedOutput(
-            f"s3://{BUCKET}/{FILM}", "film.mp4", "video/mp4", None, "2221", _CONNECTION
+            f"s3://{BUCKET}/{FILM}", "film.mp4", "video/mp4", None, "2221", _CONNECTION, dag_id="bench"
         )
         connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=60)
         connection.request("GET", "/film", headers=headers)

@@ -55,6 +55,7 @@ def take_screenshots(visitor: Visitor, runs: Runs, folder: Path) -> None:
 
 def copy_for_the_pages(taken: Path, folder: Path) -> None:
     """Copy those that the documentation shows."""
+    folder.mkdir(parents=True, exist_ok=True)
     for name in FOR_THE_PAGES:
         shutil.copy(taken / f"{name}.png", folder)
 

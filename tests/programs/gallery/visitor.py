@@ -110,7 +110,7 @@ class Visitor:
         self.page.get_by_role("menu").first.wait_for(state="detached")
 
     def picture(self, folder: Path, name: str) -> None:
-        """Keep a screenshot, in 256 colours: it is a third as large, and nobody sees a difference."""
+        """Keep a screenshot, in 256 colours, which is a third as large."""
         folder.mkdir(parents=True, exist_ok=True)
         with Image.open(io.BytesIO(self.page.screenshot())) as taken:
             few = taken.convert("RGB").quantize(256, dither=Image.Dither.NONE)
