@@ -42,9 +42,9 @@ class Reviewer:
     """
 
     def __init__(self, log: Any, option: str, pictures: list[str], meanwhile: Callable[[], None]) -> None:
+        self._meanwhile = meanwhile
         self._log = log
         self._answer = {"chosen_options": [option], "params_input": {"pictures": pictures}}
-        self._meanwhile = meanwhile
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._log, name)
@@ -79,16 +79,17 @@ class Reviewer:
 
 
 @contextmanager
-def answering(
+def reviewing(
     option: str, pictures: list[str], meanwhile: Callable[[], None] = lambda: None
 ) -> Iterator[None]:
+    """Have a person answer in this way; what is done ``meanwhile`` happens between question and answer."""
     module = importlib.import_module("airflow.sdk.definitions.dag")
     with patch.object(module, "log", Reviewer(module.log, option, pictures, meanwhile)):
         yield
 
 
 def reviewed(airflow_home: AirflowHome, option: str, pictures: list[str], **params: Any) -> FinishedRun:
-    with answering(option, pictures):
+    with reviewing(option, pictures):
         run = airflow_home.run_dag(example_file(DAG_ID), DAG_ID, params)
     assert run.state == "success"
     return run
@@ -138,7 +139,7 @@ def test_an_object_that_was_replaced_during_the_review_is_not_published(
     def replace_the_first() -> None:
         seaweedfs_bucket.write(min(seaweedfs_bucket.objects()), b"another picture")
 
-    with answering("Approve", ["1", "2"], replace_the_first):
+    with reviewing("Approve", ["1", "2"], replace_the_first):
         run = airflow_home.run_dag(without_retries, DAG_ID)
 
     assert run.state != "success"

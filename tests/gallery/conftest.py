@@ -1,4 +1,4 @@
-"""Below Airflow 3.1 there is no gallery, and not all libraries that it needs: its tests are left out there."""
+"""Below Airflow 3.1 there is no gallery, and not all libraries that it needs: its tests are left out."""
 
 from __future__ import annotations
 
