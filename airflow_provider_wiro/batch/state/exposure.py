@@ -19,7 +19,7 @@ class Exposure:
         #: Item → its run, from the intent until it has ended.
         self._held: dict[int, Decimal] = {}
         #: Item → its sendings that are considered not started, until that was checked once more.
-        self._lost: defaultdict[int, Decimal] = defaultdict(Decimal)
+        self._lost: defaultdict[int, list[Decimal]] = defaultdict(list)
         #: Task id → a run that was billed, until its cost is read.
         self._unread: dict[str, Decimal] = {}
         #: What will never be known better; and what earlier inputs cost.
@@ -37,8 +37,8 @@ class Exposure:
         return self._fixed
 
     def lost_usd(self, item: int) -> Decimal | None:
-        """Return what an item's sendings may cost that are considered not started; None if not known."""
-        return self._lost.get(item)
+        """Return what one of the sendings of an item, considered not started, may cost; None if not known."""
+        return max(self._lost.get(item, ()), default=None)
 
     def holds(self, item: int) -> bool:
         """Whether an item's run counts."""
@@ -86,7 +86,7 @@ class Exposure:
     def lose(self, item: int) -> None:
         """Count a sending that is considered not started until it is checked once more."""
         if usd := self._held.pop(item, _NOTHING):
-            self._lost[item] += usd
+            self._lost[item].append(usd)
 
     def check(self, item: int, *, is_certain: bool) -> None:
         """
@@ -94,7 +94,7 @@ class Exposure:
 
         :param is_certain: False: the check failed, so they count for good.
         """
-        usd = self._lost.pop(item, _NOTHING)
+        usd = sum(self._lost.pop(item, ()), _NOTHING)
         self._open -= usd
         self._fixed += _NOTHING if is_certain else usd
 
