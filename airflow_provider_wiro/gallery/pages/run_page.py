@@ -64,20 +64,15 @@ def read_task_page(session: Session, dag_id: str, key: InstanceKey, at: str, bui
     values = values_of(session, [run], page.keys)
     session.rollback()
     building.see_buckets(instances, values)
+    progress = progress_of(run, own)
     sections = []
     if own:
         section = runs_section(
-            run,
-            page,
-            values,
-            building.rules,
-            building.origins,
-            progress=progress_of(run, own),
-            task_id=key.task_id,
+            run, page, values, building.rules, building.origins, progress=progress, task_id=key.task_id
         )
         name = found[0].name if len(found) == 1 else key.task_id
         sections.append(replace(section, id=name, title=name, task_id=key.task_id, map_index=key.map_index))
-    is_waiting = run.is_on_its_way and progress_of(run, own) is not None
+    is_waiting = run.is_on_its_way and progress is not None
     refresh = refresh_seconds(is_waiting or (run.is_on_its_way and not own), len(page.groups))
     return building.gallery(dag_id, [gallery_run(run, sections)], refresh=refresh)
 
