@@ -5,12 +5,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.gallery.media.media_server import MediaServer, running_media_server
-from tests.gallery.stores import as_a_new_process, bucket, quick_boto3, s3, seaweedfs, store
+from tests.gallery.stores import as_a_new_process
+from tests.transfers.conftest import _quick_boto3, bucket, moto_url, s3, seaweedfs, store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["as_a_new_process", "bucket", "quick_boto3", "s3", "seaweedfs", "store"]
+__all__ = ["_quick_boto3", "as_a_new_process", "bucket", "moto_url", "s3", "seaweedfs", "store"]
 
 
 @pytest.fixture(scope="session")

@@ -12,13 +12,14 @@ import requests
 from airflow_provider_wiro.gallery import app as gallery
 from airflow_provider_wiro.gallery.media.streamed import PIECE_BYTES
 from tests.gallery.media.outputs import an_output, metadata_of, put
-from tests.gallery.stores import as_a_new_process, s3
+from tests.gallery.stores import as_a_new_process
+from tests.transfers.conftest import moto_url, s3
 
 if TYPE_CHECKING:
     from tests.gallery.routes.api_server import ApiServer
     from tests.transfers.s3 import S3
 
-__all__ = ["as_a_new_process", "s3"]
+__all__ = ["as_a_new_process", "moto_url", "s3"]
 
 pytestmark = pytest.mark.airflow
 
