@@ -5,8 +5,8 @@ The list is requested in the order of ids. Tasks that are started meanwhile move
 begins with tasks that the page before has shown. An id below all that were seen is new.
 
 Tasks that vanish meanwhile move the others up, past the walk. Then the list's total falls, and the walk steps
-back until a page shows tasks that were seen. Where the total is the page's own, each page is to begin with the
-last task of the one before.
+back until a page shows tasks that were seen. Where the total is the page's own, each page has to begin with
+the last task of the one before.
 """
 
 from __future__ import annotations
