@@ -6,7 +6,7 @@ begins with tasks that the page before has shown. An id below all that were seen
 
 Tasks that vanish meanwhile move the others up, past the walk. Then the list's total falls, and the walk steps
 back until a page shows tasks that were seen. Where the total is the page's own, each page has to begin with
-the last task of the one before.
+the last task of the one before. So it has to if a page shows tasks again that no new ones have moved there.
 """
 
 from __future__ import annotations
@@ -72,13 +72,13 @@ def walk_pages(
 ) -> Flow[None]:
     """Walk as :func:`walk_down` does, with a flow for each page: it may make calls before the next page."""
     seen = _Seen()
-    moved_up = _MovedUp(seen)
+    overlap = _Overlap(seen)
     start, limit, repeats, longest = 0, MAX_PAGE, 0, 0
     for _ in range(max_pages):
         page, limit = yield from read_page(
-            context, start, limit, note_total=moved_up.note, patience_seconds=patience_seconds
+            context, start, limit, note_total=overlap.note, patience_seconds=patience_seconds
         )
-        if back := moved_up.steps_back(page, start):
+        if back := overlap.steps_back(page, start):
             start -= back
             repeats -= back
             continue
@@ -94,7 +94,7 @@ def walk_pages(
             raise WiroResponseError("Wiro's task list shows the same tasks on each page.")
         if fresh and not (yield from visit(fresh)):
             return
-        start += len(page) - moved_up.overlap(page)
+        start += len(page) - overlap.wanted(page, fresh)
         limit = min(MAX_PAGE, 2 * limit)  # the tasks that were too large are behind
         if start >= max_tasks:
             break
@@ -104,8 +104,12 @@ def walk_pages(
     )
 
 
-class _MovedUp:
-    """Whether tasks that have vanished have moved others up, from the next page to one that was read."""
+class _Overlap:
+    """
+    Which tasks of the list a walk requests again, so that none is missing between two pages.
+
+    That is so if tasks that have vanished have moved others up, or if a page has shown tasks that were seen.
+    """
 
     def __init__(self, seen: _Seen) -> None:
         self._seen = seen
@@ -113,13 +117,17 @@ class _MovedUp:
         #: Whether the total is the list's, not the page's own: that doesn't say whether the list is shorter.
         self._is_of_list = True
         self._is_shorter = False
+        self._grown = 0
+        self._repeats_due = 0
         self._overlaps = False
         self._was_single = False
         self._steps = 0
 
     def note(self, total: int | None) -> None:
         """Take in how many tasks the list has now; None if it doesn't say that."""
-        self._is_shorter = self._is_shorter or (total or 0) < (self._total or 0)
+        growth = (total or 0) - (self._total or 0)
+        self._is_shorter = self._is_shorter or growth < 0
+        self._grown += max(0, growth)
         self._total = total
 
     def steps_back(self, page: Sequence[Task], start: int) -> int:
@@ -135,14 +143,26 @@ class _MovedUp:
             self._steps = 0
             return 0
         self._steps += 1
-        return min(start, 1 << (self._steps - 1))
+        back = min(start, 1 << (self._steps - 1))
+        self._repeats_due += back
+        return back
 
-    def overlap(self, page: Sequence[Task]) -> int:
-        """Return how many tasks of a page the next one is to show again."""
+    def wanted(self, page: Sequence[Task], fresh: Sequence[Task]) -> int:
+        """
+        Return how many lines of a page the next one is to begin before its end.
+
+        :param fresh: the tasks of the page that no page before has shown.
+        """
+        tasks = len({task.id for task in page})
+        repeated = len(page) - tasks
+        if self._is_of_list and self._total is not None:
+            repeated = max(repeated, len(page) - len(fresh) - self._grown - self._repeats_due)
+        lines = repeated if fresh else 0
+        self._grown, self._repeats_due = 0, lines
         # After a single task, which may be too large for a response with others, it would be that task alone.
-        self._was_single = len(page) == 1
-        self._overlaps = not (self._is_of_list or self._was_single)
-        return int(self._overlaps)
+        self._was_single = tasks == 1
+        self._overlaps = bool(fresh) and not (self._is_of_list or self._was_single)
+        return lines + self._overlaps
 
 
 class _Seen:

@@ -23,6 +23,7 @@ class WiroList:
     :ivar started: makes the task that is started before each page but the first.
     :ivar before_page: what happens before a page, by its number.
     :ivar total: says what the list has in all, by its page; None: it doesn't say it.
+    :ivar repeated: how many tasks a page shows again that were before its beginning, by its number.
     :ivar limit: never more tasks than this on a page.
     :ivar asked: the tasks whose Detail was requested.
     """
@@ -33,6 +34,7 @@ class WiroList:
         self.started: Callable[[], Mapping[str, Any]] | None = None
         self.before_page: dict[int, Callable[[], object]] = {}
         self.total: Callable[[list[Mapping[str, Any]]], int] | None = None
+        self.repeated: dict[int, int] = {}
         self.limit = 100
         self.pages = 0
         self.asked: list[str] = []
@@ -51,7 +53,7 @@ class WiroList:
         if self.started is not None and self.pages > 1:
             self.tasks.insert(0, self.started())
         self.before_page.get(self.pages, lambda: None)()
-        start = int(body["start"])
+        start = max(0, int(body["start"]) - self.repeated.get(self.pages, 0))
         page = self.tasks[start : start + min(self.limit, int(body["limit"]))]
         total = {} if self.total is None else {"total": str(self.total(page))}
         return success(tasklist=page, **total)

@@ -13,7 +13,7 @@ from tests.api.fake_transport import FakeTransport, success
 from tests.task_history.lists import WiroList
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from airflow_provider_wiro.api.models import Task
 
@@ -148,3 +148,30 @@ def test_pages_of_one_task_are_walked_back_as_well() -> None:
     listed.total = lambda _: len(listed.tasks)
     listed.before_page = {41: lambda: listed.vanish(*range(60, 30, -1))}
     assert Walk().down(listed) == [str(number) for number in range(60, 0, -1)]
+
+
+@pytest.mark.parametrize("total", [lambda page: 550, len], ids=["the list's total", "the page's"])
+def test_a_page_that_repeats_the_one_before_hides_nothing(
+    total: Callable[[list[Mapping[str, Any]]], int],
+) -> None:
+    listed = WiroList(*newest_first(550))
+    listed.total = total
+    listed.repeated = {3: 7, 5: 1}
+    assert Walk().down(listed) == [str(number) for number in range(550, 0, -1)]
+    assert listed.pages < 14
+
+
+def test_a_page_that_shows_a_task_twice_hides_nothing() -> None:
+    listed = WiroList(*newest_first(250))
+    listed.tasks[99:99] = [listed.tasks[99]]
+    listed.before_page = {2: lambda: listed.tasks.pop(99)}
+    assert Walk().down(listed) == [str(number) for number in range(250, 0, -1)]
+
+
+def test_tasks_that_are_started_meanwhile_take_no_more_pages_for_it() -> None:
+    listed = WiroList(*newest_first(2000))
+    ids = count(2001)
+    listed.started = lambda: {"id": str(next(ids))}
+    listed.total = lambda _: len(listed.tasks)
+    assert len(Walk(until="1").down(listed)) == 2000
+    assert listed.pages == 21
