@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_wiro.api.parameters import split_slug
-from airflow_provider_wiro.api.polling import check_defer_after, check_poll_interval
+from airflow_provider_wiro.api.polling import check_defer_after, check_poll_interval, check_watch
 from airflow_provider_wiro.batch.cancellation.stopper import BatchStopper
 from airflow_provider_wiro.batch.preflight.arguments import (
     DEFAULT_KEY,
@@ -357,8 +357,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         self.defer_after = check_defer_after(defer_after)
         self.poll_interval = check_poll_interval(poll_interval)
         self.timeout = check_timeout(timeout)
-        self.watch: Watch = watch
-        one_of("watch", watch, ("auto", "poll", "websocket"))
+        self.watch = check_watch(watch)
         self.cancel_on_kill = cancel_on_kill
         self.cancel_on_timeout = cancel_on_timeout
         self.min_outputs = check_min_outputs(min_outputs)
@@ -385,8 +384,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         self.allowed_item_parameters = check_names("allowed_item_parameters", allowed_item_parameters)
         self._keep_templates()
         self.include_links = include_links
-        self.check_parameters: CheckMode = check_parameters
-        one_of("check_parameters", check_parameters, ("warn", "strict", "off"))
+        self.check_parameters = one_of("check_parameters", check_parameters, ("warn", "strict", "off"))
         self.fill_defaults = fill_defaults
         self.allow_categories = check_words("allow_categories", allow_categories)
         self.max_cost_usd = max_cost_usd
