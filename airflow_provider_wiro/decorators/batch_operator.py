@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_wiro.batch.execution import Resumption
+    from airflow_provider_wiro.batch.deferral.resumption import Resumption
     from airflow_provider_wiro.batch.summary import BatchSummary
     from airflow_provider_wiro.decorators.kept_items import KeptItems
 

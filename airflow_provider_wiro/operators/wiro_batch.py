@@ -51,7 +51,9 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_wiro.api.polling import Watch
-    from airflow_provider_wiro.batch.execution import BatchExecution, Destination, Resumption, Sources
+    from airflow_provider_wiro.batch.deferral.resumption import Resumption
+    from airflow_provider_wiro.batch.execution import BatchExecution
+    from airflow_provider_wiro.batch.given import Destination, Sources
     from airflow_provider_wiro.batch.journal.interface import Journal
     from airflow_provider_wiro.batch.preflight.batch_estimate import BatchEstimate
     from airflow_provider_wiro.batch.settings import BatchSettings
@@ -472,7 +474,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             :class:`~airflow_provider_wiro.batch.deferral.missing_journal.BeforeDeferral`.
         """
         from airflow_provider_wiro.batch.deferral.missing_journal import BeforeDeferral
-        from airflow_provider_wiro.batch.execution import Resumption
+        from airflow_provider_wiro.batch.deferral.resumption import Resumption
         from airflow_provider_wiro.triggers.wiro_batch import BatchOutcome
 
         with self._stopping_what_nobody_follows(context):
@@ -503,8 +505,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             return result
         self.log.warning("No triggerer follows the batch, so it is followed here. %s", failed.reason)
         self._waits_here = True
+        from airflow_provider_wiro.batch.deferral.resumption import Resumption
         from airflow_provider_wiro.batch.deferral.xcom_note import before_failed_deferral
-        from airflow_provider_wiro.batch.execution import Resumption
 
         with self._stopping_what_nobody_follows(context):
             # Airflow has replaced what the task was handed over.
@@ -563,8 +565,9 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         :param resumption: None: nothing was deferred.
         :param is_beginning: nothing of this try ran before.
         """
+        from airflow_provider_wiro.batch.deferral.resumption import Resumption
         from airflow_provider_wiro.batch.deferral.xcom_note import note_before_deferral
-        from airflow_provider_wiro.batch.execution import BatchExecution, Resumption
+        from airflow_provider_wiro.batch.execution import BatchExecution
         from airflow_provider_wiro.batch.results.asset_events import report_batch
         from airflow_provider_wiro.batch.results.links import BatchLinks
         from airflow_provider_wiro.hooks.flow_context import poll_patience_seconds
