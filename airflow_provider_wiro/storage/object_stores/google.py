@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
 from airflow_provider_wiro.redaction.loggers import plain_logger
+from airflow_provider_wiro.storage.conditions import ObjectExistsError
 from airflow_provider_wiro.storage.object_stores.store_object import (
     Condition,
     Described,
@@ -22,7 +23,6 @@ from airflow_provider_wiro.storage.object_stores.store_object import (
     refused,
 )
 from airflow_provider_wiro.storage.object_stores.waiting import wait_for
-from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -33,8 +33,6 @@ _OF_ONE_BUCKET = re.compile(r"ACL$|Grant|ExpectedBucketOwner$")
 
 #: How often an object is put before S3's other bytes are an error.
 _MOST_PUTS = 3
-#: The type of JSON Lines.
-JSON_LINES = "application/x-ndjson"
 
 
 @dataclass(frozen=True)
