@@ -165,5 +165,6 @@ def _accessors(asset_state_store: Any) -> Mapping[str, Any]:
 
 
 def _furthest(found: Iterable[Progress | None]) -> Progress | None:
+    """Return the progress that has seen most; of those that have seen the same, the one that has fired most."""
     known = [progress for progress in found if progress is not None]
-    return max(known, key=lambda progress: progress.high, default=None)
+    return max(known, key=lambda progress: (progress.high, -len(progress.open)), default=None)

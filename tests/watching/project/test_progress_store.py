@@ -73,6 +73,15 @@ async def test_a_row_that_is_new_after_a_pause_continues_where_the_furthest_equa
     assert await folder(tmp_path, 4).load(ADDRESS) == at(20, 4)
 
 
+async def test_of_rows_that_have_seen_the_same_the_one_that_has_fired_more_is_continued(
+    tmp_path: Path,
+) -> None:
+    await folder(tmp_path, 1).save(at(20, 18, 19), ADDRESS)  # replaced, by an edit, before it fired these
+    await folder(tmp_path, 2).save(at(20), ADDRESS)
+
+    assert await folder(tmp_path, 3).load(ADDRESS) == at(20)
+
+
 async def test_a_first_trigger_finds_no_progress(tmp_path: Path) -> None:
     assert await folder(tmp_path / "none", 1).load(ADDRESS) is None
 
