@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 #: Permanent errors. Stores raise these too: s3fs a FileNotFoundError for a bucket that isn't there.
 _PERMANENT = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
-_PERMANENT_ERRNOS = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS})
+_PERMANENT_ERRNOS = frozenset({errno.EINVAL, errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS})
 #: Packages whose errors are no store's: of a bug, of this package, or that the task was stopped.
 _NO_STORES = frozenset({"builtins", "airflow", "airflow_provider_wiro"})
 #: What Google's library raises where a connection has no credentials, or none that it can read.
