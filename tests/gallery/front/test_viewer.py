@@ -126,6 +126,16 @@ def test_a_whole_answer_and_a_whole_error_can_be_read(site, visits):
     assert viewer(page).locator(".text.error").inner_text() == "E" * 9000
 
 
+def test_beside_a_long_prompt_the_model_the_cost_and_the_time_are_still_there(site, visits):
+    card = a_card("poster", an_image("poster"), prompt="a teapot on a table, " * 400)
+    serve(site, lambda at: gallery(single_runs(card)))
+    page = visits.open()
+    page.locator(".cover").click()
+    facts = viewer(page).locator(".facts")
+    assert facts.bounding_box()["height"] >= 15
+    assert "$0.0351" in facts.inner_text()
+
+
 def test_all_parameters_are_one_click_away(page):
     page.get_by_role("button", name="+6 more").click()
     assert viewer(page).get_by_text("option_8").is_visible()
