@@ -11,6 +11,7 @@ from airflow_provider_wiro.gallery.left.rows import Kind
 from airflow_provider_wiro.gallery.page import Progress
 from airflow_provider_wiro.gallery.pages.list_sections import list_section
 from airflow_provider_wiro.gallery.pages.origins import Origins
+from airflow_provider_wiro.gallery.pages.page_parts import MOST_LISTS, Building
 from airflow_provider_wiro.gallery.pages.run_sections import progress_of
 from tests.gallery.cards.made import ENDED, ON_ITS_WAY, RULES, instance, left
 
@@ -64,3 +65,16 @@ def test_runs_that_were_skipped_are_not_done() -> None:
     found = progress_of(ON_ITS_WAY, groups_of(instances))
 
     assert found == Progress(5, queued=1, done=1, failed=1, not_done=2)
+
+
+@pytest.mark.parametrize(
+    ("count", "note"),
+    [
+        (MOST_LISTS + 1, "1 more batch or export is on the page of its own task."),
+        (MOST_LISTS + 2, "2 more batches and exports are on the pages of their own tasks."),
+    ],
+)
+def test_batches_beyond_those_shown_are_counted(count: int, note: str) -> None:
+    batches = [instance("shots", Kind.BATCH, map_index=index) for index in range(count)]
+
+    assert Building(RULES, manifests=0).lists(ENDED, batches, {})[-1].note == note
