@@ -156,7 +156,7 @@ class WiroDecoratedBatchOperator(DecoratedOperator, WiroBatchRunOperator):
         from airflow_provider_wiro.batch.preflight.collisions import check_manifest
         from airflow_provider_wiro.batch.results.location import manifest_uri
         from airflow_provider_wiro.decorators.kept_items import KeptItems
-        from airflow_provider_wiro.operators.batch_parts import own_objects_of
+        from airflow_provider_wiro.operators.batch_arguments import own_objects_of
         from airflow_provider_wiro.recovery.record_store import current_try
         from airflow_provider_wiro.state_files.results_place import parts_uri
         from airflow_provider_wiro.storage.open_folder import open_folder

@@ -552,7 +552,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
 
     def _open_journal(self, context: Context) -> Journal | None:
         from airflow_provider_wiro.batch.journal.location import open_journal
-        from airflow_provider_wiro.operators.batch_parts import own_objects_of
+        from airflow_provider_wiro.operators.batch_arguments import own_objects_of
 
         return open_journal(context, state_path=self.state_path, own=own_objects_of(self))
 
@@ -612,17 +612,17 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         raise AssertionError("a deferral ends this part of the task")
 
     def _settings(self, context: Context, try_number: int, project_id: str | None) -> BatchSettings:
-        from airflow_provider_wiro.operators.batch_parts import settings_of
+        from airflow_provider_wiro.operators.batch_arguments import settings_of
 
         return settings_of(self, context, try_number, project_id)
 
     def _sources(self) -> Sources:
-        from airflow_provider_wiro.operators.batch_parts import sources_of
+        from airflow_provider_wiro.operators.batch_arguments import sources_of
 
         return sources_of(self, lists_inputs=self._lists_inputs, is_kept=self._keeps_inputs)
 
     def _destination(self) -> Destination:
-        from airflow_provider_wiro.operators.batch_parts import destination_of
+        from airflow_provider_wiro.operators.batch_arguments import destination_of
 
         return destination_of(self, manifest_template=self._manifest_template)
 

@@ -254,10 +254,10 @@ class GoogleObject:
                 raise PermissionError(errno.EACCES, words, self.uri) from error
             raise
         except Exception as error:
-            if (words := _bad_request(error)) is None:
+            if (refusal := _bad_request(error)) is None:
                 raise
-            kind = errno.EINVAL if words.startswith(_WRONG_NAMES) else errno.EIO
-            raise OSError(kind, words, self.uri) from error
+            kind = errno.EINVAL if refusal.startswith(_WRONG_NAMES) else errno.EIO
+            raise OSError(kind, refusal, self.uri) from error
 
 
 class GoogleParts:
