@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError, WiroUsageError
+from airflow_provider_wiro.storage.conditions import ObjectExistsError
 from airflow_provider_wiro.storage.object_stores.store_object import (
     Condition,
     Described,
@@ -17,7 +18,6 @@ from airflow_provider_wiro.storage.object_stores.store_object import (
     refused,
 )
 from airflow_provider_wiro.storage.object_stores.waiting import wait_for
-from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

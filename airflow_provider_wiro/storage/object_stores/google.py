@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
 from airflow_provider_wiro.redaction.loggers import plain_logger
+from airflow_provider_wiro.storage.conditions import ObjectExistsError
 from airflow_provider_wiro.storage.object_stores.store_object import (
     Condition,
     Described,
@@ -22,7 +23,6 @@ from airflow_provider_wiro.storage.object_stores.store_object import (
     refused,
 )
 from airflow_provider_wiro.storage.object_stores.waiting import wait_for
-from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -254,10 +254,10 @@ class GoogleObject:
                 raise PermissionError(errno.EACCES, words, self.uri) from error
             raise
         except Exception as error:
-            if (words := _bad_request(error)) is None:
+            if (refusal := _bad_request(error)) is None:
                 raise
-            kind = errno.EINVAL if words.startswith(_WRONG_NAMES) else errno.EIO
-            raise OSError(kind, words, self.uri) from error
+            kind = errno.EINVAL if refusal.startswith(_WRONG_NAMES) else errno.EIO
+            raise OSError(kind, refusal, self.uri) from error
 
 
 class GoogleParts:

@@ -12,9 +12,9 @@ import pytest
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError, WiroUsageError
 from airflow_provider_wiro.landing.object_storage.store_errors import plain_store_errors
+from airflow_provider_wiro.storage.conditions import ObjectExistsError
 from airflow_provider_wiro.storage.object_stores.azure import AzureBlob
 from airflow_provider_wiro.storage.object_stores.google import GoogleObject
-from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
