@@ -5,8 +5,7 @@ The list is requested in the order of ids. Tasks that are started meanwhile move
 begins with tasks that the page before has shown. An id below all that were seen is new.
 
 Tasks that vanish meanwhile move the others up, past the walk. Then the list's total falls, and the walk steps
-back until a page shows tasks that were seen. Where the total is the page's own, each page has to begin with
-the last task of the one before. So it has to if a page shows tasks again that no new ones have moved there.
+back until a page shows tasks that were seen.
 """
 
 from __future__ import annotations
@@ -106,63 +105,53 @@ def walk_pages(
 
 class _Overlap:
     """
-    Which tasks of the list a walk requests again, so that none is missing between two pages.
+    Sees to it that no task is missing between two pages.
 
-    That is so if tasks that have vanished have moved others up, or if a page has shown tasks that were seen.
+    As long as the list's total says that its tasks have only moved down, the pages need no overlap. From then
+    on, or if it is the page's own, each page has to show a task that was seen; else the walk steps back.
     """
 
     def __init__(self, seen: _Seen) -> None:
         self._seen = seen
         self._total: int | None = None
-        #: Whether the total is the list's, not the page's own: that doesn't say whether the list is shorter.
-        self._is_of_list = True
-        self._is_shorter = False
-        self._grown = 0
-        self._repeats_due = 0
-        self._overlaps = False
+        self._growth = 0
+        self._is_needed = False
+        self._is_due = False  # the next page is to begin with the last task of the one before
         self._was_single = False
         self._steps = 0
 
     def note(self, total: int | None) -> None:
         """Take in how many tasks the list has now; None if it doesn't say that."""
-        growth = (total or 0) - (self._total or 0)
-        self._is_shorter = self._is_shorter or growth < 0
-        self._grown += max(0, growth)
+        self._growth += (total or 0) - (self._total or 0)
         self._total = total
 
     def steps_back(self, page: Sequence[Task], start: int) -> int:
         """Return how far the walk steps back, since tasks may be missing before a page; mostly 0."""
-        if page and self._total is not None and self._total <= start:
-            self._is_of_list = False
-        if self._is_of_list:
-            is_doubtful = self._is_shorter and bool(self._total)
-        else:
-            is_doubtful = self._overlaps or (bool(page) and not self._was_single)
+        is_behind_end = not page and not self._is_due
+        is_pages_own = self._total is not None and self._total <= start
+        is_shorter = self._growth < 0 and bool(self._total)
+        self._is_needed = self._is_needed or is_shorter or (bool(page) and is_pages_own)
+        is_doubtful = is_shorter or (self._is_needed and not self._was_single and not is_behind_end)
         if not is_doubtful or self._steps == _MOST_STEPS_BACK or self._seen.reaches(page):
-            self._is_shorter = False
-            self._steps = 0
             return 0
         self._steps += 1
-        back = min(start, 1 << (self._steps - 1))
-        self._repeats_due += back
-        return back
+        return min(start, 1 << (self._steps - 1))
 
     def wanted(self, page: Sequence[Task], fresh: Sequence[Task]) -> int:
         """
-        Return how many lines of a page the next one is to begin before its end.
+        Return how many lines of a page the next one is to show again.
 
         :param fresh: the tasks of the page that no page before has shown.
         """
         tasks = len({task.id for task in page})
-        repeated = len(page) - tasks
-        if self._is_of_list and self._total is not None:
-            repeated = max(repeated, len(page) - len(fresh) - self._grown - self._repeats_due)
-        lines = repeated if fresh else 0
-        self._grown, self._repeats_due = 0, lines
+        is_repeating = self._total is not None and len(page) - len(fresh) > max(0, self._growth)
+        self._is_needed = self._is_needed or is_repeating or tasks < len(page)
+        self._growth = 0
+        self._steps = 0 if fresh else self._steps
         # After a single task, which may be too large for a response with others, it would be that task alone.
         self._was_single = tasks == 1
-        self._overlaps = bool(fresh) and not (self._is_of_list or self._was_single)
-        return lines + self._overlaps
+        self._is_due = self._is_needed and not self._was_single
+        return int(self._is_due)
 
 
 class _Seen:
@@ -175,7 +164,7 @@ class _Seen:
     def reaches(self, page: Sequence[Task]) -> bool:
         """Whether a page begins among what was seen, so that none is missing before it."""
         numbers = [number for task in page if (number := _number(task.id)) is not None]
-        return self._lowest is None or max(numbers, default=0) >= self._lowest
+        return self._lowest is None or max(numbers, default=0 if not page else self._lowest) >= self._lowest
 
     def new_of(self, page: Sequence[Task]) -> list[Task]:
         """

@@ -6,16 +6,21 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from airflow_provider_wiro.exceptions import WiroResponseError, WiroUsageError
 from airflow_provider_wiro.task_history.walk import walk_down
-from tests.api.fake_transport import FakeTransport, success
+from tests.api.fake_transport import FakeTransport, quick, success
 from tests.task_history.lists import WiroList
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from random import Random
 
+    from airflow_provider_wiro.api.flow import Send
     from airflow_provider_wiro.api.models import Task
+    from airflow_provider_wiro.api.responses import ApiResponse
 
 
 def newest_first(total: int) -> list[dict[str, Any]]:
@@ -175,3 +180,57 @@ def test_tasks_that_are_started_meanwhile_take_no_more_pages_for_it() -> None:
     listed.total = lambda _: len(listed.tasks)
     assert len(Walk(until="1").down(listed)) == 2000
     assert listed.pages == 21
+
+
+class RestlessList(WiroList):
+    """A list to which everything happens between two pages."""
+
+    def __init__(self, random: Random, *, repeats: bool) -> None:
+        super().__init__(*newest_first(random.randint(1, 250)))
+        self.random = random
+        self.limit = random.choice([15, 40, 100])
+        self.vanished: set[int] = set()
+        self.repeats = repeats
+
+    def __call__(self, sent: Send) -> ApiResponse:
+        for _ in range(self.random.choice([0, 0, 1, 4])):
+            if self.tasks:
+                gone = self.random.choice(self.tasks[: self.random.choice([20, 250])])
+                self.vanished.add(int(gone["id"]))
+                self.tasks.remove(gone)
+        for _ in range(self.random.choice([0, 0, 1, 3])):
+            self.start()
+        if self.repeats:
+            self.repeated[self.pages + 1] = self.random.choice([0, 0, 3])
+        return super().__call__(sent)
+
+    def start(self) -> None:
+        newest = max([*self.vanished, *(int(task["id"]) for task in self.tasks)])
+        self.tasks.insert(0, {"id": str(newest + 1)})
+
+
+@pytest.mark.parametrize("repeats", [False, True])
+@quick
+@given(random=st.randoms(use_true_random=False))
+def test_whatever_happens_to_the_list_meanwhile_a_task_that_stays_is_shown(
+    random: Random, repeats: bool
+) -> None:
+    listed = RestlessList(random, repeats=repeats)
+    listed.total = lambda _: len(listed.tasks)
+    here = [int(task["id"]) for task in listed.tasks]
+    shown = [int(one) for one in Walk(until="1").down(listed)]
+    assert len(shown) == len(set(shown))
+    assert set(here) - listed.vanished <= set(shown)
+
+
+@quick
+@given(random=st.randoms(use_true_random=False))
+def test_so_it_is_where_the_total_is_a_pages_own(random: Random) -> None:
+    listed = RestlessList(random, repeats=False)
+    listed.tasks = newest_first(len(listed.tasks) + 3 * listed.limit)
+    listed.total = len
+    here = [int(task["id"]) for task in listed.tasks]
+    first_page = set(here[: listed.limit])
+    shown = [int(one) for one in Walk(until="1").down(listed)]
+    assert len(shown) == len(set(shown))
+    assert set(here) - listed.vanished - first_page <= set(shown)
