@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 PACKAGE = ROOT / "airflow_provider_wiro"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 FOLDERS = sorted({module.parent for module in MODULES})
+#: For people; CONTRIBUTING.md has the words themselves.
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")])
 
 #: Nobody finds a module in a folder with more files.
 MOST_FILES = 15
@@ -80,4 +82,14 @@ def test_words_are_those_of_the_field() -> None:
                 if token.type in COMMENTS_AND_TEXTS
                 for match in HOUSE_WORDS.finditer(token.string)
             ]
+    assert found == []
+
+
+def test_words_of_the_pages_are_those_of_the_field_as_well() -> None:
+    found = [
+        f"{name(page)}:{number}: {match[0]}"
+        for page in PAGES
+        for number, line in enumerate(page.read_text().splitlines(), 1)
+        for match in HOUSE_WORDS.finditer(line)
+    ]
     assert found == []

@@ -10,7 +10,6 @@ from airflow_provider_wiro.api.flow import Flow, FlowContext, Pause, call
 from airflow_provider_wiro.api.models import UNKNOWN_STATUS
 from airflow_provider_wiro.api.polling import Polling, PollPatience
 from airflow_provider_wiro.exceptions import (
-    WiroAuthenticationError,
     WiroConcurrencyLimitError,
     WiroError,
     WiroNotFoundError,
@@ -34,7 +33,7 @@ def run_model(
     parameters: Mapping[str, Any],
     files: Mapping[str, Sequence[FileValue]],
     *,
-    known: Sequence[ModelParameter] | None = None,
+    known: Sequence[ModelParameter] = (),
     callback_url: str | None = None,
     project_id: str | None = None,
     deadline: datetime | None = None,
@@ -44,28 +43,18 @@ def run_model(
     """
     Start a task.
 
-    How a file is sent depends on its parameter's kind, which only Tool/Detail shows, so a run with files
-    requests that first, unless the caller did. If it fails, the files are sent in the usual form: no reason
-    not to run.
-
-    :param known: the model's parameters; empty if they can't be had. None: they are requested.
+    :param known: the model's parameters, whose kind says how a file is sent. Empty if they can't be had:
+        files are then sent in the usual form.
     :param deadline: wait for rate limits until then.
     :param waits_for_slot: False raises WiroConcurrencyLimitError at once, for callers that wait in a better
         way.
     :param before_send: called right before each Run request; an error it raises ends the flow.
     :raises WiroLostRunError: the task may have been started, but its id is not known.
     """
-    if known is None and files:
-        try:
-            known = (yield from model_slugs.get_model(model, context)).parameters
-        except WiroAuthenticationError:
-            raise
-        except WiroError:
-            known = ()
 
     def run(slug: str) -> ApiCall[StartedRun]:
         return endpoints.run_model(
-            slug, parameters, files, known or (), callback_url=callback_url, project_id=project_id
+            slug, parameters, files, known, callback_url=callback_url, project_id=project_id
         )
 
     gives_up_on = () if waits_for_slot else (WiroConcurrencyLimitError,)

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.batch.context import BatchContext
-from airflow_provider_wiro.batch.deferral.missing_journal import (
-    NO_PLACE,
-    fail_without_journal,
-    missing_place,
-    unseen_tries,
-)
+from airflow_provider_wiro.batch.deferral.missing_journal import NO_PLACE
 from airflow_provider_wiro.batch.deferral.request import deferral_arguments
-from airflow_provider_wiro.batch.inputs.items import Inputs
 from airflow_provider_wiro.batch.inputs.shared_files import shared_files
-from airflow_provider_wiro.batch.inputs.sources import InputSource
 from airflow_provider_wiro.batch.journal.replay import replay
 from airflow_provider_wiro.batch.landing import ItemTransfer
 from airflow_provider_wiro.batch.lost_runs.unknown_sendings import notes_of
@@ -40,108 +30,23 @@ from airflow_provider_wiro.state_files.try_trace import open_trace
 from airflow_provider_wiro.triggers.batch_progress import ProgressCounts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping
 
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_wiro.api.catalog import Model
     from airflow_provider_wiro.batch.cancellation.stopper import BatchStopper
-    from airflow_provider_wiro.batch.deferral.missing_journal import BeforeDeferral
-    from airflow_provider_wiro.batch.inputs.data_trust import DataTrust
+    from airflow_provider_wiro.batch.deferral.resumption import Resumption
+    from airflow_provider_wiro.batch.given import Destination, Sources
+    from airflow_provider_wiro.batch.inputs.items import Inputs
     from airflow_provider_wiro.batch.journal.interface import Journal
     from airflow_provider_wiro.batch.results.links import BatchLinks
     from airflow_provider_wiro.batch.settings import BatchSettings
     from airflow_provider_wiro.batch.state.batch_state import BatchState
     from airflow_provider_wiro.batch.summary import BatchSummary
     from airflow_provider_wiro.hooks.wiro import WiroHook
-    from airflow_provider_wiro.landing.s3.destination import S3Settings
     from airflow_provider_wiro.state_files.task_try import TaskTry
     from airflow_provider_wiro.storage.s3.put_object import OwnObjects
-
-
-@dataclass(frozen=True)
-class Sources:
-    """
-    What the operator was given to run.
-
-    :ivar inputs: a list of dicts, or the path or URI of a file.
-    :ivar parameters: of all items.
-    :ivar files: of all items.
-    :ivar trust: what items that come as data may name; None: the DAG file lists the items.
-    :ivar id_column: of rows, the column that is their id.
-    :ivar data_columns: of rows, the columns that are kept and never sent.
-    :ivar is_kept: a file of inputs is the user's, and stays.
-    """
-
-    inputs: Any
-    parameters: Mapping[str, Any] | None
-    files: Mapping[str, Any] | None
-    trust: DataTrust | None
-    id_column: str | None = None
-    data_columns: Sequence[str] = ()
-    is_kept: bool = True
-
-    @property
-    def file(self) -> str | None:
-        """The file of the inputs, None if they are a list, or a file that is gone after the task."""
-        is_file = isinstance(self.inputs, str | os.PathLike) and self.is_kept
-        return str(self.inputs).strip() if is_file else None
-
-    def open(
-        self, settings: BatchSettings, find_model: Callable[[], Model | None], *, keeps_bad: bool
-    ) -> Inputs:
-        """
-        Return the items, checked.
-
-        :param find_model: returns the model as Wiro describes it; called only where columns are read by it.
-        :param keeps_bad: keep items that can't be sent.
-        """
-        return Inputs(
-            InputSource(self.inputs, self.id_column, self.data_columns, find_model),
-            model=settings.model,
-            parameters=self.parameters,
-            files=self.files,
-            project_id=settings.project_id,
-            trust=self.trust,
-            keeps_bad=keeps_bad,
-            aws_conn_id=settings.aws_conn_id,
-        )
-
-
-@dataclass(frozen=True)
-class Destination:
-    """
-    Where the operator keeps journal, results and outputs.
-
-    :ivar state_path: for the journal, see :func:`~airflow_provider_wiro.batch.journal.location.open_journal`.
-    :ivar manifest_uri: None: the default.
-    :ivar manifest_template: the same as the DAG file has it, None if that isn't known.
-    :ivar s3: where outputs land; None: nowhere.
-    :ivar own: how the batch's own objects are put into S3.
-    """
-
-    state_path: str | None
-    manifest_uri: str | None
-    manifest_template: str | None
-    s3: S3Settings | None
-    own: OwnObjects
-
-
-@dataclass(frozen=True)
-class Resumption:
-    """
-    What the part of a try after a deferral knows of the part before it.
-
-    :ivar fingerprint: of the inputs.
-    :ivar limit: how many runs may be in flight, as learned from Wiro's refusals.
-    :ivar must_poll: the tasks to read before anything is waited for; None: all.
-    :ivar before: what is known without the journal; None: nothing was deferred.
-    """
-
-    fingerprint: str | None = None
-    limit: int | None = None
-    must_poll: Sequence[str] | None = None
-    before: BeforeDeferral | None = None
 
 
 class BatchExecution:
@@ -195,7 +100,7 @@ class BatchExecution:
                 trace.leave()  # before the inputs are read: a try that fails by them starts nothing
             inputs = opened.enter_context(self._inputs())
             opened.enter_context(self._stopper.describing(settings, inputs))
-            self._check_unchanged(inputs, journal, resumption)
+            resumption.check_unchanged(inputs.fingerprint, journal, settings, self._hook.connection)
             transfer, own = self._transfer(), self._destination.own
             if transfer is not None:
                 opened.enter_context(transfer)
@@ -204,7 +109,9 @@ class BatchExecution:
             manifest = self._manifest(transfer)
             shards = ResultShards(parts_uri(context, manifest), own)
             self._stopper.check()  # fetching the inputs can take long
-            missing = self._missing_journal_error(resumption, is_unseen=trace.is_missing)
+            missing = resumption.missing_journal_error(
+                settings, self._hook.connection, is_unseen=trace.is_missing
+            )
             if journal is None:
                 if missing is not None:
                     raise missing(NO_PLACE)
@@ -222,22 +129,13 @@ class BatchExecution:
             self._known = state, manifest
             trace.leave()
             if summary is not None:
-                log.info("The batch was done before; its result is returned again.")
-                done, failed = summary["succeeded"], summary["failed"]
-                self._end_progress(ProgressCounts.at_the_end(summary["total"], done, failed))
-                self._begin_links(transfer)
-                self._links.end(manifest, own.verify)
-                return dict(summary)
+                return self._return_again(summary, transfer, manifest, own)
             rules = self._rules()
             if transfer is not None:
                 check_ids_in_keys(transfer.key_template, inputs)
             carried = self._carried(opened, inputs, state, resumption)
             if state.has_sent_nothing:
-                if transfer is not None:
-                    try_outputs(len(inputs), transfer.key_template, settings.model, transfer.destination)
-                try_storage(shards, manifest, log)
-                count, most = f"{len(inputs):,}", settings.max_active
-                log.info("Running %s items of %s, at most %d at once.", count, settings.model, most)
+                self._try_places(len(inputs), transfer, shards, manifest)
             self._begin_links(transfer)
             self._stopper.adopt(state)
             is_made = carried.__contains__ if isinstance(carried, CarriedItems) else lambda _: False
@@ -306,6 +204,33 @@ class BatchExecution:
             worker.undeleted,
         )
 
+    def _return_again(
+        self, summary: Mapping[str, Any], transfer: ItemTransfer | None, manifest: str, own: OwnObjects
+    ) -> BatchSummary:
+        """Return the result of a batch that an earlier try has ended, and show it as that try did."""
+        self._settings.log.info("The batch was done before; its result is returned again.")
+        done, failed = summary["succeeded"], summary["failed"]
+        self._end_progress(ProgressCounts.at_the_end(summary["total"], done, failed))
+        self._begin_links(transfer)
+        self._links.end(manifest, own.verify)
+        return dict(summary)
+
+    def _try_places(
+        self, count: int, transfer: ItemTransfer | None, shards: ResultShards, manifest: str
+    ) -> None:
+        """
+        Try the places of outputs and results, before the first run of the batch.
+
+        :param count: of the items.
+        :raises WiroUsageError: one refuses what the batch will do.
+        """
+        settings = self._settings
+        if transfer is not None:
+            try_outputs(count, transfer.key_template, settings.model, transfer.destination)
+        try_storage(shards, manifest, settings.log)
+        most = settings.max_active
+        settings.log.info("Running %s items of %s, at most %d at once.", f"{count:,}", settings.model, most)
+
     def _end_progress(self, counts: ProgressCounts | None) -> None:
         """Write how far the batch is when this part of it ends."""
         if self._settings.progress is not None and counts is not None:
@@ -350,19 +275,6 @@ class BatchExecution:
         except WiroAuthenticationError as error:
             settings.log.warning("Wiro's description of %s can't be had: %s", settings.model, error)
             return None
-
-    def _check_unchanged(self, inputs: Inputs, journal: Journal | None, resumption: Resumption) -> None:
-        if resumption.fingerprint in {None, inputs.fingerprint}:
-            return
-        changed = (
-            "Inputs changed during the deferral, so finished items can't be matched. Templates of inputs, "
-            "parameters and files must not change within one run."
-        )
-        if resumption.before is not None and (where := missing_place(journal)) is not None:
-            raise fail_without_journal(
-                self._settings, self._hook.connection, resumption.before, where, also=changed
-            )
-        raise WiroUsageError(changed)
 
     def _carried(
         self, opened: ExitStack, inputs: Inputs, state: BatchState, resumption: Resumption
@@ -417,18 +329,6 @@ class BatchExecution:
             "This Airflow has no task state store (3.3+) and no [wiro] state_path is set, so nothing "
             "remembers this batch if its worker dies: a retry would pay for all of it again."
         )
-
-    def _missing_journal_error(
-        self, resumption: Resumption, *, is_unseen: bool
-    ) -> Callable[[str], WiroError] | None:
-        """
-        Return what makes the error for a missing journal; None if a new one may be started.
-
-        :param is_unseen: this is a retry, and no earlier try left a trace on this machine.
-        """
-        if resumption.before is not None:
-            return partial(fail_without_journal, self._settings, self._hook.connection, resumption.before)
-        return unseen_tries if is_unseen and not self._settings.resubmits_orphans else None
 
 
 def _end_of(state: BatchState) -> ProgressCounts:

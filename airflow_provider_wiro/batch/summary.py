@@ -171,10 +171,8 @@ def _not_deleted(count: int, problem: WiroError | None, manifest: str) -> Except
 
 
 def _failure(total: int, failed: int, lines: Sequence[str], manifest: str) -> str:
-    first = "\n".join(lines)
-    return (
-        f"{failed:,} of {total:,} items failed. All results are in {manifest}. The first failures:\n{first}"
-    )
+    first = "; ".join(lines)  # in one line, as all errors are: a line break would be shown escaped
+    return f"{failed:,} of {total:,} items failed. All results are in {manifest}. The first failures: {first}"
 
 
 def _without_airflows_secrets(text: str) -> str:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.decoding.fields import plain_usd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from decimal import Decimal
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,14 @@ class Estimate:
     def is_exact(self) -> bool:
         """Whether it is one amount."""
         return self.is_known and self.minimum_usd == self.maximum_usd
+
+    @property
+    def amount(self) -> str | None:
+        """The amount as text, such as ``0.58 USD`` or ``0.14 to 0.18 USD``; None without an upper end."""
+        if self.maximum_usd is None:
+            return None
+        least = "" if self.is_exact else f"{plain_usd(self.minimum_usd or Decimal(0))} to "
+        return f"{least}{plain_usd(self.maximum_usd)} USD"
 
     def to_json(self) -> dict[str, Any]:
         """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.api.decoding.fields import plain_usd
@@ -51,14 +50,11 @@ def estimate_run(hook: WiroHook, options: Namespace) -> Report:
 
 def shown_estimate(found: Estimate) -> str:
     """Return an estimate in words."""
-    if found.maximum_usd is None:
-        words = "not known before the run"
-        if found.minimum_usd is not None:
-            words += f", at least {plain_usd(found.minimum_usd)} USD"
-        if found.approximate_usd is not None:
-            words += f", on average {plain_usd(found.approximate_usd)} USD"
-        return words
-    if found.is_exact:
-        return f"{plain_usd(found.maximum_usd)} USD"
-    least = plain_usd(found.minimum_usd or Decimal(0))
-    return f"{least} to {plain_usd(found.maximum_usd)} USD"
+    if found.amount is not None:
+        return found.amount
+    words = "not known before the run"
+    if found.minimum_usd is not None:
+        words += f", at least {plain_usd(found.minimum_usd)} USD"
+    if found.approximate_usd is not None:
+        words += f", on average {plain_usd(found.approximate_usd)} USD"
+    return words

@@ -1,4 +1,4 @@
-"""Checks of arguments that are no template fields: numbers, choices, paths."""
+"""Checks of arguments that are no template fields (numbers, choices, paths), and of a run's as a whole."""
 
 from __future__ import annotations
 
@@ -6,11 +6,48 @@ import os
 from collections.abc import Iterable
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
+from typing import TypeVar
 
+from airflow_provider_wiro.dag_arguments.literals import (
+    check_callback_url,
+    check_conn_id,
+    check_files,
+    check_model,
+    check_parameter_values,
+    is_known_later,
+)
 from airflow_provider_wiro.exceptions import WiroUsageError
+
+_Text = TypeVar("_Text", bound=str)
 
 #: It is a name: it becomes part of keys and of headers.
 _LONGEST_LABEL = 200
+
+
+def check_written_run(
+    *,
+    model: object,
+    parameters: object,
+    files: object,
+    callback_url: object,
+    wiro_conn_id: object,
+    max_cost_usd: object,
+    reuse_results: object,
+) -> None:
+    """
+    Check what a run and a batch are given in common, as far as the DAG file itself has it.
+
+    :raises WiroUsageError: one of the values can't be right.
+    """
+    check_model(model)
+    check_parameter_values(parameters)
+    check_files(files)
+    check_callback_url(callback_url)
+    check_conn_id(wiro_conn_id)
+    if not is_known_later(max_cost_usd):
+        check_usd("max_cost_usd", max_cost_usd)
+    if not is_known_later(reuse_results):
+        check_reuse_results(reuse_results)
 
 
 def check_state_path(state_path: str | os.PathLike[str] | None) -> str | None:
@@ -42,7 +79,7 @@ def check_timeout(timeout: float) -> float:
     return float(timeout)
 
 
-def one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
+def one_of(name: str, value: _Text, allowed: tuple[str, ...]) -> _Text:
     """
     Return a value as given.
 
@@ -87,7 +124,7 @@ def check_age(name: str, age: float | timedelta | None) -> float | None:
     return float(seconds)
 
 
-def check_reuse_results(uri: str | None) -> None:
+def check_reuse_results(uri: object) -> None:
     """
     Refuse what can't be the place of result cards.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,11 +17,12 @@ from airflow_provider_wiro.failures import airflow_failures
 from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_provider_wiro.batch.execution import Resumption
+    from airflow_provider_wiro.batch.deferral.resumption import Resumption
+    from airflow_provider_wiro.batch.preflight.batch_estimate import BatchEstimate
     from airflow_provider_wiro.batch.summary import BatchSummary
     from airflow_provider_wiro.decorators.kept_items import KeptItems
 
@@ -84,54 +86,77 @@ class WiroDecoratedBatchOperator(DecoratedOperator, WiroBatchRunOperator):
         # They are computed, often from other tasks' output: as data they may name no more than that.
         self._lists_inputs = False
 
+    def _estimate(self, context: Context) -> BatchEstimate:
+        # Nothing is kept: an estimate is of what the function returns now.
+        with self._given_inputs(lambda items: _path(items, self._call(context, items)[0])):
+            return super()._estimate(context)
+
     def _continue(
         self, context: Context, resumption: Resumption | None = None, *, is_beginning: bool = False
     ) -> BatchSummary:
+        with self._given_inputs(lambda items: self._kept_or_returned(context, items, is_beginning)):
+            return super()._continue(context, resumption, is_beginning=is_beginning)
+
+    @contextmanager
+    def _given_inputs(self, find: Callable[[Path], str]) -> Iterator[None]:
+        """
+        Set the inputs for the block.
+
+        :param find: returns the path of the items. It is given a file for them that doesn't exist yet.
+        """
         with tempfile.TemporaryDirectory(prefix="wiro-inputs-") as folder:
             items = Path(folder) / "items.jsonl"
             with airflow_failures():
-                self.inputs = self._returned_items(context, items, is_beginning=is_beginning)
+                self.inputs = find(items)
             self._has_own_file = self.inputs == str(items)
-            return super()._continue(context, resumption, is_beginning=is_beginning)
+            yield
 
     @property
     def _keeps_inputs(self) -> bool:
         return not self._has_own_file
 
-    def _returned_items(self, context: Context, items: Path, *, is_beginning: bool) -> str:
+    def _kept_or_returned(self, context: Context, items: Path, is_beginning: bool) -> str:
         """
-        Return the path of the items.
+        Return the path of the items: those that are kept, or what the function returns, which is kept then.
 
         :param items: a file for them that doesn't exist yet.
         :param is_beginning: nothing of this try ran before.
         """
-        from airflow_provider_wiro.decorators.returned_items import path_of, write_items
-        from airflow_provider_wiro.version_compat import mask_secret
-
         kept = self._kept_items(context, is_beginning=is_beginning)
         known = kept.find(items)
         if known is not None:
             return known
+        path, has_secrets = self._call(context, items)
+        if not has_secrets:
+            kept.keep(items, path)
+        return _path(items, path)
+
+    def _call(self, context: Context, items: Path) -> tuple[str | None, bool]:
+        """
+        Call the function, and return the path that it has returned, and whether its items hold a secret.
+
+        :param items: a new file, for the items that it returns in place of a path, which is None then.
+        """
+        from airflow_provider_wiro.decorators.returned_items import path_of, write_items
+        from airflow_provider_wiro.version_compat import mask_secret
+
         found = call_function(self.python_callable, self.op_args, self.op_kwargs, context)
         path = path_of(found)
         items.touch()
-        if path is None:
-            with items.open("w") as file:
-                are_rows = bool(self.id_column or self.data_columns)
-                name = function_name(self.python_callable)
-                written = write_items(found, file, name, are_rows=are_rows)
-            if written.secrets:
-                for secret in islice(sorted(written.secrets), _MOST_MASKED):
-                    mask_secret(secret)
-                return str(items)
-        kept.keep(items, path)
-        return str(items) if path is None else path
+        if path is not None:
+            return path, False
+        with items.open("w") as file:
+            are_rows = bool(self.id_column or self.data_columns)
+            written = write_items(found, file, function_name(self.python_callable), are_rows=are_rows)
+        for secret in islice(sorted(written.secrets), _MOST_MASKED):
+            mask_secret(secret)
+        return None, bool(written.secrets)
 
     def _kept_items(self, context: Context, *, is_beginning: bool) -> KeptItems:
         from airflow_provider_wiro.batch.preflight.collisions import check_manifest
         from airflow_provider_wiro.batch.results.location import manifest_uri
         from airflow_provider_wiro.decorators.kept_items import KeptItems
-        from airflow_provider_wiro.operators.batch_parts import own_objects_of
+        from airflow_provider_wiro.operators.batch_arguments import own_objects_of
         from airflow_provider_wiro.recovery.record_store import current_try
         from airflow_provider_wiro.state_files.results_place import parts_uri
         from airflow_provider_wiro.storage.open_folder import open_folder
@@ -164,3 +189,8 @@ class WiroDecoratedBatchOperator(DecoratedOperator, WiroBatchRunOperator):
             return split_url(self.s3_key)[0]
         # The S3 connection can name it.
         return self.s3_bucket or open_destination(replace(S3Settings.of(self), s3_key="x")).bucket.name
+
+
+def _path(items: Path, returned: str | None) -> str:
+    """Return the path of the items: that which the function has returned, or else that of their file."""
+    return str(items) if returned is None else returned

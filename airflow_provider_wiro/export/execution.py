@@ -167,10 +167,11 @@ class ProjectExport:
         def write(run: RunState) -> str | None:
             begin()
             places.append(self._manifest.write(run.parts, self._check, take))
+            self._manifest.delete_drafts(run, self._run.places)
             return places[-1]
 
-        written = self._run.end(write)
-        self._manifest.delete(written.parts)
+        written = self._run.end(write, self._manifest.uri)
+        self._manifest.delete(written.parts, self._run.places)
         summary = export_summary(written.tally, self._run.known, places[-1])
         log.info(
             "Landed %d tasks: %d objects, %s bytes, %s USD known. %d dead links, %d refused, %d not ended, "

@@ -249,25 +249,38 @@ class ExportRun:
         """The state of the export as it was last read or written."""
         return self._store.known()
 
-    def end(self, write_manifest: Callable[[RunState], str | None]) -> RunState:
+    def end(
+        self, write_manifest: Callable[[RunState], str | None], manifest_uri: str | None = None
+    ) -> RunState:
         """
         End the run; what it has claimed is free again.
 
         :param write_manifest: writes the manifest of all parts of the run, in their order and without their
             dropped lines, and returns where it is; None if there is none. It is called again if the run has
             taken over further parts meanwhile. Another try of the task instance finds this manifest as its
-            first part. The parts may be deleted when this method has returned.
+            first part. The parts may be deleted when this method has returned, the other drafts as soon as
+            the manifest is written.
+        :param manifest_uri: where it will be.
         :return: the run as its manifest has it.
         :raises WiroUsageError: another run has its manifest where this one's would go.
         """
         for _ in range(_MOST_READINGS):
-            written = self.begin()
-            if written.parts:
-                runs.check_place(self._store.known(), self._token, self._now())
+            written = self._change(
+                lambda state: runs.with_draft(state, self._token, manifest_uri, self._now())
+            )
             manifest = write_manifest(written)
             if self._store.update(partial(self._ended, written, manifest)):
                 return written
         raise WiroRecordError("The run of this export was changed by others while it ended. A retry ends it.")
+
+    def places(self) -> frozenset[str]:
+        """
+        Return where runs of the export that the state knows have, or will have, their manifests.
+
+        :raises WiroRecordError: the state can't be read.
+        """
+        runs_now = self._store.load().runs.values()
+        return frozenset(run.manifest for run in runs_now if run.manifest is not None)
 
     def _ended(self, written: RunState, manifest: str | None, state: ExportState) -> tuple[ExportState, bool]:
         if self._token not in state.runs:

@@ -14,15 +14,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_wiro.export.state import Part
 from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.state_files.record_errors import record_errors
 from airflow_provider_wiro.storage.location import identity_of
 from airflow_provider_wiro.storage.open_folder import open_folder, split_uri
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
-    from airflow_provider_wiro.export.state import Part
+    from airflow_provider_wiro.export.state import RunState
     from airflow_provider_wiro.storage.folder import Folder
     from airflow_provider_wiro.storage.s3.put_object import OwnObjects
 
@@ -47,6 +48,7 @@ class ExportManifest:
         self._target = open_folder(folder, own)
         self._parts = open_folder(parts, own)
         self._count = 0
+        self._is_written_anew = False
 
     def write_part(self, lines: Iterable[Mapping[str, Any]]) -> str | None:
         """
@@ -72,40 +74,76 @@ class ExportManifest:
         """
         Put the parts together, and return the manifest's URI; None if there is no line.
 
+        Each task is listed once. A try that died after it wrote the manifest, and before the run's end was
+        recorded, has left it with the lines of parts that are there as well.
+
         :param check: called before each part; raises what is to end this.
         :param take: is given each line.
         :raises WiroRecordError: a part can't be read, or the manifest can't be written.
         """
+        parts = list(parts)
         with _scratch("wiro-export-manifest-") as whole:
             with whole.open("wb") as target:
-                for part in parts:
-                    check()
-                    for line in self._lines(part):
-                        target.write(line)
-                        if take is not None:
-                            take(json.loads(line))
-            if not whole.stat().st_size:
-                return None
+                for line in self._all_lines(parts, check):
+                    target.write(line)
+                    if take is not None:
+                        take(json.loads(line))
             check()
             with record_errors(f"the manifest {self.uri}"):
-                self._target.upload(self._name, whole)
-        return self.uri
+                if whole.stat().st_size:
+                    self._target.upload(self._name, whole)
+                    self._is_written_anew = not any(map(self._is_here, parts))
+                    return self.uri
+                if self._is_written_anew:  # this run was taken over meanwhile, and so was all that it listed
+                    self._target.delete(self._name)
+        return None
 
-    def delete(self, parts: Iterable[Part]) -> None:
+    def delete_drafts(self, run: RunState, taken: Callable[[], Container[str]]) -> None:
+        """
+        Delete the manifests of runs that have died before their end was recorded: this one has their lines.
+
+        :param taken: see :meth:`delete`.
+        """
+        needed = {part.name for part in run.parts}
+        self.delete([Part(place) for place in run.drafts if place not in needed], taken)
+
+    def delete(self, parts: Iterable[Part], taken: Callable[[], Container[str]] = tuple) -> None:
         """
         Delete parts that the manifest has. What can't be deleted stays, unused.
 
         So is the whole manifest of a run that was taken over: each task is in one manifest.
+
+        :param taken: returns the places of manifests of runs that the state knows. They stay: after its
+            takeover a run's next try may have written there again.
         """
         for part in parts:
-            if _is_manifest(part.name) and identity_of(part.name) == identity_of(self.uri):
+            if self._is_here(part):
                 continue
             try:
+                if _is_manifest(part.name) and identity_of(part.name) in taken():
+                    continue
                 folder, name = self._place_of(part.name)
                 folder.delete(name)
             except Exception as error:  # each store has its own
                 log.info("Could not delete parts of the manifest in %s: %s", self._parts.uri, error)
                 return
+
+    def _is_here(self, part: Part) -> bool:
+        return _is_manifest(part.name) and identity_of(part.name) == identity_of(self.uri)
+
+    def _all_lines(self, parts: Sequence[Part], check: Callable[[], None]) -> Iterator[bytes]:
+        """Yield the lines of parts, of each task the first one."""
+        may_repeat = any(_is_manifest(part.name) for part in parts)
+        listed: set[str] = set()
+        for part in parts:
+            check()
+            for line in self._lines(part):
+                if may_repeat:
+                    wiro_task_id = str(json.loads(line)["wiro_task_id"])
+                    if wiro_task_id in listed:
+                        continue
+                    listed.add(wiro_task_id)
+                yield line
 
     def _lines(self, part: Part) -> Iterator[bytes]:
         """Yield the lines of a part that count."""

@@ -142,6 +142,25 @@ def check_place(state: ExportState, token: str, now: float) -> None:
             )
 
 
+def with_draft(state: ExportState, token: str, place: str | None, now: float) -> tuple[ExportState, RunState]:
+    """
+    Return the state in which a run is about to write its manifest, and the run.
+
+    If it dies before its end is recorded, the run that takes over knows which manifest lists the same tasks.
+
+    :param token: of a run that is at work.
+    :param place: the manifest's URI.
+    :raises WiroUsageError: another run has its manifest there.
+    """
+    run = state.runs[token]
+    if not run.parts:
+        return state, run
+    check_place(state, token, now)
+    if place is not None and place not in run.drafts:
+        run = replace(run, drafts=(*run.drafts, place))
+    return replace(state, runs={**state.runs, token: run}), run
+
+
 def with_claim(state: ExportState, token: str, most: int) -> tuple[ExportState, Chunk]:
     """
     Return the state in which a run has claimed its next tasks, the oldest first; and these.
@@ -267,7 +286,7 @@ def with_end(
         return state, True
     if (run.parts, run.tally, run.vanished) != (written.parts, written.tally, written.vanished):
         return state, False
-    ended = replace(run, claimed=(), later=frozenset(), parts=parts, ended_at=now)
+    ended = replace(run, claimed=(), later=frozenset(), parts=parts, ended_at=now, drafts=())
     runs = _kept({**state.runs, token: ended}, now)
     return replace(state, pending=with_more(state.pending, run.claimed), runs=runs), True
 
@@ -293,6 +312,7 @@ def _joined(earlier: RunState, run: RunState, replaced: str | None) -> RunState:
         parts=(*earlier.parts, *run.parts),
         tally=run.tally.plus(earlier.tally.counts, earlier.tally.usd),
         vanished=(*earlier.vanished, *run.vanished),
+        drafts=tuple(dict.fromkeys((*earlier.drafts, *run.drafts))),
         replaced=run.replaced
         if replaced is None
         else (*earlier.replaced, *run.replaced, replaced)[-_MAX_REPLACED:],

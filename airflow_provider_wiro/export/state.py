@@ -120,6 +120,8 @@ class RunState:
     :ivar replaced: the latest tries whose place it has taken: they may not continue.
     :ivar ended_at: Unix time of its end; it is kept for a while, for a try that has to report it again.
     :ivar manifest: the place of its manifest, in a form that two spellings share.
+    :ivar drafts: where manifests may be that its parts list as well: its own before its end is recorded, and
+        those of runs that have died there.
     """
 
     instance: str
@@ -134,6 +136,7 @@ class RunState:
     replaced: tuple[str, ...] = ()
     ended_at: float | None = None
     manifest: str | None = None
+    drafts: tuple[str, ...] = ()
 
 
 def with_more(ids: tuple[int, ...], more: Collection[int]) -> tuple[int, ...]:

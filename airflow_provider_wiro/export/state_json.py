@@ -108,6 +108,7 @@ def _run_json(run: RunState) -> dict[str, Any]:
         "replaced": list(run.replaced),
         "ended_at": run.ended_at,
         **({} if run.manifest is None else {"manifest": run.manifest}),
+        **({"drafts": list(run.drafts)} if run.drafts else {}),
     }
 
 
@@ -130,6 +131,7 @@ def _run(found: dict[str, Any]) -> RunState:
         replaced=tuple(map(str, found.get("replaced", ()))),
         ended_at=None if found.get("ended_at") is None else float(found["ended_at"]),
         manifest=None if found.get("manifest") is None else str(found["manifest"]),
+        drafts=tuple(map(str, found.get("drafts", ()))),
     )
 
 

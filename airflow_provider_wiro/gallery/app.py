@@ -50,6 +50,10 @@ _SENTENCES = {
     405: "The gallery only reads: GET and HEAD.",
 }
 
+#: What Airflow says, with a status of 403, of a session that is over before its time: its user has signed
+#: out, or the API server has a new secret.
+_NO_SESSION = "Invalid JWT token"
+
 #: Where a page of cards begins: `at` of a section.
 At = Annotated[str, Query(max_length=100)]
 #: Of a file: the result itself, an item of its batch, or a line of its export; and the file's position there.
@@ -180,9 +184,9 @@ def _map_index(text: str) -> int:
 
 def _http_error(request: Request, error: Any) -> Response:
     """Answer what Airflow or a route refuses."""
-    return _refusal(
-        request, error.status_code, _SENTENCES.get(error.status_code, error.detail), error.headers
-    )
+    is_signed_out = error.status_code == 403 and error.detail == _NO_SESSION
+    status = 401 if is_signed_out else error.status_code
+    return _refusal(request, status, _SENTENCES.get(status, error.detail), error.headers)
 
 
 def _nothing_there(request: Request, error: Exception) -> Response:

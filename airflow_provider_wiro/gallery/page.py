@@ -94,13 +94,18 @@ class Card:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a batch, or all runs of a section, are: counts of items."""
+    """
+    How far a batch, or all runs of a section, are: counts of items.
+
+    :ivar not_done: what was skipped, stopped or left out, and won't be done.
+    """
 
     total: int
     queued: int = 0
     running: int = 0
     done: int = 0
     failed: int = 0
+    not_done: int = 0
     at: str | None = None
 
 

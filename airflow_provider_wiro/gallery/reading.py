@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_provider_wiro.gallery.left.dag_runs import find_dag_run
+from airflow_provider_wiro.gallery.left.instances import find_instances
 from airflow_provider_wiro.gallery.left.rows import InstanceKey
 from airflow_provider_wiro.gallery.pages.dag_page import read_dag_page
 from airflow_provider_wiro.gallery.pages.outputs import read_output
 from airflow_provider_wiro.gallery.pages.page_parts import Building
 from airflow_provider_wiro.gallery.pages.run_page import read_run_page, read_task_page
+from airflow_provider_wiro.gallery.settings import serves_all_media
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -64,7 +67,13 @@ def media_origins(
 
     :param run_id: None: the page of the DAG.
     :param task_id: None: the page of the DAG run.
+    :raises LookupError: there is no such DAG run, or task instance.
     """
+    if serves_all_media():
+        run = None if run_id is None else find_dag_run(session, dag_id, run_id)
+        if run is not None and task_id is not None:
+            find_instances(session, run, InstanceKey(run.run_id, task_id, map_index))
+        return ()
     building = Building(manifests=0)
     if run_id is None:
         return read_dag_page(session, dag_id, "", building).origins

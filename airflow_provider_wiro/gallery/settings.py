@@ -32,3 +32,9 @@ def media_mode() -> MediaMode:
 def shows_unlanded() -> bool:
     """Return `[wiro] gallery_unlanded`: whether Wiro's own links of what hasn't landed are shown."""
     return bool(conf.getboolean("wiro", "gallery_unlanded", fallback=False))
+
+
+def serves_all_media() -> bool:
+    """Whether all media come from the API server itself."""
+    is_streamed = conf.get("wiro", "gallery_media", fallback="") == MediaMode.STREAMED.value
+    return is_streamed and not shows_unlanded()

@@ -198,7 +198,11 @@ class WiroHook(BaseHook):
         )
 
     def get_task(self, wiro_task_id: str) -> Task:
-        """Return a task with its outputs."""
+        """
+        Return a task with its outputs.
+
+        :raises WiroTaskNotFoundError: Wiro doesn't know it, or doesn't show it to the connection's key.
+        """
         return self._call(endpoints.get_task(wiro_task_id))
 
     def look_at_task(self, wiro_task_id: str, *, deadline: datetime | None = None) -> Task:
@@ -220,7 +224,15 @@ class WiroHook(BaseHook):
     def list_tasks(
         self, *, start: int = 0, limit: int = 20, model_name: str | None = None
     ) -> tuple[Task, ...]:
-        """Return the project's latest tasks, newest first, at most 100. They may lack fields."""
+        """
+        Return the latest tasks that the connection's key sees, newest first. They may lack fields.
+
+        :param start: how many of the newest to pass over.
+        :param limit: how many to return, from 1 to 100.
+        :param model_name: only tasks of the model with this name.
+        :raises WiroNotFoundError: there is none: Wiro can say so in place of an empty list.
+        :raises WiroUsageError: ``start`` or ``limit`` can't be right.
+        """
         return self._call(endpoints.list_tasks(start=start, limit=limit, model_name=model_name))
 
     def wait_for_task(
@@ -261,11 +273,21 @@ class WiroHook(BaseHook):
         )
 
     def cancel_task(self, wiro_task_id: str) -> Task | None:
-        """Cancel a queued task. Raises WiroNotStoppableError if it isn't queued."""
+        """
+        Cancel a queued task.
+
+        :return: the task as Wiro shows it then, None if it doesn't.
+        :raises WiroNotStoppableError: it isn't queued.
+        """
         return self._call(endpoints.cancel_task(wiro_task_id))
 
     def kill_task(self, wiro_task_id: str) -> Task | None:
-        """Kill a running task. Raises WiroNotStoppableError if it isn't running."""
+        """
+        Kill a running task.
+
+        :return: the task as Wiro shows it then, None if it doesn't.
+        :raises WiroNotStoppableError: it isn't running.
+        """
         return self._call(endpoints.kill_task(wiro_task_id))
 
     def stop_task(
@@ -290,12 +312,18 @@ class WiroHook(BaseHook):
         Put a file into the project's storage; pass its ``url`` as a parameter.
 
         :param file: a local path, an object-storage URI, or a ``data:`` URI.
+        :param folder_id: id of the folder in Wiro's storage; None: its root.
         :param aws_conn_id: the Airflow connection by which ``s3://bucket/key`` is read.
         """
         return self._call(endpoints.upload_file(resolve_upload(file, aws_conn_id), folder_id=folder_id))
 
     def get_model(self, model: str) -> Model:
-        """Return a model with its parameters and prices."""
+        """
+        Return a model with its parameters and prices.
+
+        :param model: ``owner/model``, in either form of its slug.
+        :raises WiroModelNotFoundError: Wiro has no such model; names the nearest ones.
+        """
         return self.run_flow(lambda context: model_slugs.get_model(model, context))
 
     def cached_model(self, model: str) -> Model | None:
@@ -341,7 +369,15 @@ class WiroHook(BaseHook):
     def list_models(
         self, *, search: str | None = None, categories: Sequence[str] = (), start: int = 0, limit: int = 20
     ) -> tuple[Model, ...]:
-        """Return a page of the catalogue, without parameters."""
+        """
+        Return a page of the catalogue, without parameters.
+
+        :param search: words; the best matches come first. None: all models.
+        :param categories: only models of these categories.
+        :param start: how many to pass over.
+        :param limit: how many to return, from 1 to 100.
+        :raises WiroUsageError: ``start`` or ``limit`` can't be right.
+        """
         return self._call(
             endpoints.list_models(search=search, categories=categories, start=start, limit=limit)
         )

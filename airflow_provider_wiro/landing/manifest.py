@@ -22,9 +22,9 @@ from airflow_provider_wiro.landing.plan import MANIFEST_PLACEHOLDERS, label_valu
 from airflow_provider_wiro.redaction.loggers import plain_logger
 from airflow_provider_wiro.redaction.masking import masked, text_without_secrets
 from airflow_provider_wiro.redaction.plain_text import plain, plain_values
+from airflow_provider_wiro.storage.conditions import ObjectExistsError
 from airflow_provider_wiro.storage.location import identity_of
 from airflow_provider_wiro.storage.object_keys import check_key_template, fill_key
-from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -60,6 +60,11 @@ class PlannedObject:
     part: str = ""
     body: bytes | None = None
 
+    @property
+    def output_id(self) -> str:
+        """Which of the task's outputs it is, as the objects' metadata names it."""
+        return f"{self.output.index}{self.part}"
+
 
 def plan(
     task: Task,

@@ -13,22 +13,13 @@ from airflow_provider_wiro.dag_arguments.checks import (
     check_age,
     check_label,
     check_min_outputs,
-    check_reuse_results,
     check_state_path,
     check_timeout,
-    check_usd,
     check_words,
+    check_written_run,
     one_of,
 )
-from airflow_provider_wiro.dag_arguments.literals import (
-    check_callback_url,
-    check_conn_id,
-    check_files,
-    check_flags,
-    check_model,
-    check_parameter_values,
-    is_known_later,
-)
+from airflow_provider_wiro.dag_arguments.literals import check_flags, is_known_later
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.failures import in_brief
 from airflow_provider_wiro.links.landed import WiroFirstOutputLink, begin_without_links
@@ -186,15 +177,15 @@ class WiroRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
     ) -> None:
         super().__init__(**kwargs)
         if is_parsed(self):
-            check_model(model)
-            check_parameter_values(parameters)
-            check_files(files)
-            check_callback_url(callback_url)
-            check_conn_id(wiro_conn_id)
-            if not is_known_later(max_cost_usd):
-                check_usd("max_cost_usd", max_cost_usd)
-            if not is_known_later(reuse_results):
-                check_reuse_results(reuse_results)
+            check_written_run(
+                model=model,
+                parameters=parameters,
+                files=files,
+                callback_url=callback_url,
+                wiro_conn_id=wiro_conn_id,
+                max_cost_usd=max_cost_usd,
+                reuse_results=reuse_results,
+            )
             if not is_known_later(label):
                 check_label(label)
         check_flags(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
 from airflow_provider_wiro.api.parameters import split_slug
-from airflow_provider_wiro.api.polling import check_defer_after, check_poll_interval
+from airflow_provider_wiro.api.polling import check_defer_after, check_poll_interval, check_watch
 from airflow_provider_wiro.batch.cancellation.stopper import BatchStopper
 from airflow_provider_wiro.batch.preflight.arguments import (
     DEFAULT_KEY,
@@ -51,7 +51,9 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_wiro.api.polling import Watch
-    from airflow_provider_wiro.batch.execution import BatchExecution, Destination, Resumption, Sources
+    from airflow_provider_wiro.batch.deferral.resumption import Resumption
+    from airflow_provider_wiro.batch.execution import BatchExecution
+    from airflow_provider_wiro.batch.given import Destination, Sources
     from airflow_provider_wiro.batch.journal.interface import Journal
     from airflow_provider_wiro.batch.preflight.batch_estimate import BatchEstimate
     from airflow_provider_wiro.batch.settings import BatchSettings
@@ -357,8 +359,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         self.defer_after = check_defer_after(defer_after)
         self.poll_interval = check_poll_interval(poll_interval)
         self.timeout = check_timeout(timeout)
-        self.watch: Watch = watch
-        one_of("watch", watch, ("auto", "poll", "websocket"))
+        self.watch = check_watch(watch)
         self.cancel_on_kill = cancel_on_kill
         self.cancel_on_timeout = cancel_on_timeout
         self.min_outputs = check_min_outputs(min_outputs)
@@ -385,8 +386,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         self.allowed_item_parameters = check_names("allowed_item_parameters", allowed_item_parameters)
         self._keep_templates()
         self.include_links = include_links
-        self.check_parameters: CheckMode = check_parameters
-        one_of("check_parameters", check_parameters, ("warn", "strict", "off"))
+        self.check_parameters = one_of("check_parameters", check_parameters, ("warn", "strict", "off"))
         self.fill_defaults = fill_defaults
         self.allow_categories = check_words("allow_categories", allow_categories)
         self.max_cost_usd = max_cost_usd
@@ -474,7 +474,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             :class:`~airflow_provider_wiro.batch.deferral.missing_journal.BeforeDeferral`.
         """
         from airflow_provider_wiro.batch.deferral.missing_journal import BeforeDeferral
-        from airflow_provider_wiro.batch.execution import Resumption
+        from airflow_provider_wiro.batch.deferral.resumption import Resumption
         from airflow_provider_wiro.triggers.wiro_batch import BatchOutcome
 
         with self._stopping_what_nobody_follows(context):
@@ -505,8 +505,8 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
             return result
         self.log.warning("No triggerer follows the batch, so it is followed here. %s", failed.reason)
         self._waits_here = True
+        from airflow_provider_wiro.batch.deferral.resumption import Resumption
         from airflow_provider_wiro.batch.deferral.xcom_note import before_failed_deferral
-        from airflow_provider_wiro.batch.execution import Resumption
 
         with self._stopping_what_nobody_follows(context):
             # Airflow has replaced what the task was handed over.
@@ -552,7 +552,7 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
 
     def _open_journal(self, context: Context) -> Journal | None:
         from airflow_provider_wiro.batch.journal.location import open_journal
-        from airflow_provider_wiro.operators.batch_parts import own_objects_of
+        from airflow_provider_wiro.operators.batch_arguments import own_objects_of
 
         return open_journal(context, state_path=self.state_path, own=own_objects_of(self))
 
@@ -565,8 +565,9 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         :param resumption: None: nothing was deferred.
         :param is_beginning: nothing of this try ran before.
         """
+        from airflow_provider_wiro.batch.deferral.resumption import Resumption
         from airflow_provider_wiro.batch.deferral.xcom_note import note_before_deferral
-        from airflow_provider_wiro.batch.execution import BatchExecution, Resumption
+        from airflow_provider_wiro.batch.execution import BatchExecution
         from airflow_provider_wiro.batch.results.asset_events import report_batch
         from airflow_provider_wiro.batch.results.links import BatchLinks
         from airflow_provider_wiro.hooks.flow_context import poll_patience_seconds
@@ -611,17 +612,17 @@ class WiroBatchRunOperator(PlainLogs, MasksSecretParameters, BaseOperator):
         raise AssertionError("a deferral ends this part of the task")
 
     def _settings(self, context: Context, try_number: int, project_id: str | None) -> BatchSettings:
-        from airflow_provider_wiro.operators.batch_parts import settings_of
+        from airflow_provider_wiro.operators.batch_arguments import settings_of
 
         return settings_of(self, context, try_number, project_id)
 
     def _sources(self) -> Sources:
-        from airflow_provider_wiro.operators.batch_parts import sources_of
+        from airflow_provider_wiro.operators.batch_arguments import sources_of
 
         return sources_of(self, lists_inputs=self._lists_inputs, is_kept=self._keeps_inputs)
 
     def _destination(self) -> Destination:
-        from airflow_provider_wiro.operators.batch_parts import destination_of
+        from airflow_provider_wiro.operators.batch_arguments import destination_of
 
         return destination_of(self, manifest_template=self._manifest_template)
 

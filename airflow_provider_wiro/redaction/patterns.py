@@ -40,6 +40,8 @@ _REST_OF_URL = re.compile(r"://[^\s\"'<>\\]{1,8000}")
 _QUERY_NAMES = frozenset(
     {"sig", "key", "code", "hmac", "access", "x-amz-credential", "x-goog-credential", "st"}
 )
+#: Schemes of object stores, in whose URIs a connection of Airflow stands before the `@`.
+_STORES = frozenset({"s3", "s3a", "s3n", "gs", "gcs", "abfs", "abfss", "adl", "az", "wasb", "wasbs"})
 #: A part of a path that looks random: a key, a UUID.
 _RANDOM = re.compile(r"(?=[^/]*\d)(?=[^/]*[A-Za-z])[\w.@:~-]{16,}", re.ASCII)
 #: Webhooks, whose path is their credential: (the host's end, the secret part of the path).
@@ -115,8 +117,9 @@ def _in_url(url: str, *, is_hook: bool) -> Iterator[str]:
     except ValueError:
         return
     yield from {password, unquote(password)}
-    # A user alone is a token: https://TOKEN@github.com
-    if not password and parts.username and len(parts.username) >= _SHORTEST_PART:
+    # A user alone is a token (https://TOKEN@github.com), but the id of a connection in a store's URI.
+    is_token = parts.scheme not in _STORES and len(parts.username or "") >= _SHORTEST_PART
+    if not password and parts.username and is_token:
         yield parts.username
     for name, value in parse_qsl(parts.query[:8000], max_num_fields=None):
         if len(value) >= _SHORTEST_PART and (name.lower() in _QUERY_NAMES or is_secret_name(name)):

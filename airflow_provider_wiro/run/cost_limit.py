@@ -66,14 +66,9 @@ class CostLimit:
 
 def in_words(estimate: Estimate) -> str:
     """Return an estimate in a few words: its amount, by which method, and why it isn't exact."""
-    minimum, maximum = estimate.minimum_usd, estimate.maximum_usd
-    if maximum is not None:
-        low = "" if minimum is None or estimate.is_exact else f"{plain_usd(minimum)} to "
-        amount = f"{low}{plain_usd(maximum)} USD"
-    elif minimum is not None:
-        amount = f"{plain_usd(minimum)} USD or more"
-    else:
-        amount = "not known"
+    amount, minimum = estimate.amount, estimate.minimum_usd
+    if amount is None:
+        amount = "not known" if minimum is None else f"{plain_usd(minimum)} USD or more"
     reasons = [estimate.method] if estimate.method else []
     if estimate.assumed:
         names = ", ".join(f"{name}={value:.40}" for name, value in estimate.assumed.items())

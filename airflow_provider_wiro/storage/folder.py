@@ -12,6 +12,8 @@ T = TypeVar("T")
 
 #: How many bytes are copied at once from or to a local file.
 COPIED_BYTES = 1024 * 1024
+#: The type of JSON Lines.
+JSON_LINES = "application/x-ndjson"
 
 
 class Folder(Protocol):
@@ -60,6 +62,11 @@ class Folder(Protocol):
 
     def delete(self, name: str) -> None:
         """Delete a file, if it exists."""
+
+
+def content_type_of(name: str) -> str:
+    """Return the type of a file of a folder: all are JSON, or JSON Lines."""
+    return "application/json" if name.endswith(".json") else JSON_LINES
 
 
 def check_then_write(

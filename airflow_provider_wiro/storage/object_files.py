@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 _PROVIDERS = {
     ("s3", "s3a", "s3n"): "apache-airflow-providers-amazon[s3fs]",
     ("gs", "gcs"): "apache-airflow-providers-google and gcsfs",
-    ("abfs", "abfss", "adl", "az", "wasb", "wasbs"): "apache-airflow-providers-microsoft-azure",
+    ("abfs", "abfss", "adl"): "apache-airflow-providers-microsoft-azure",
 }
+#: Other names of Azure's store, which Airflow's provider of it doesn't know.
+_ONLY_ELSEWHERE = frozenset({"az", "wasb", "wasbs"})
 #: The connection that Airflow's S3 needs no entry for.
 _DEFAULT_AWS = "aws_default"
 
@@ -101,7 +103,7 @@ def check_known(conn_id: str, uri: str) -> None:
             raise
         raise WiroMissingConnectionError(
             f"Can't open {uri[:200]}: Airflow has no connection {conn_id[:100]!r}. Create it, or correct the "
-            "id."
+            "id before the @."
         ) from None
 
 
@@ -114,8 +116,10 @@ def _read_connection(conn_id: str) -> None:
 
 
 def provider_hint(uri: str) -> str:
-    """Say what has to be installed for a URI's store."""
+    """Say what has to be installed for a URI's store, or how Airflow calls it."""
     scheme = uri.partition("://")[0].lower()
+    if scheme in _ONLY_ELSEWHERE:
+        return "Airflow's name of Azure's store is abfs://."
     name = next((name for schemes, name in _PROVIDERS.items() if scheme in schemes), None)
     return "Its provider has to be installed." if name is None else f"Install {name}."
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_wiro.storage.folder import COPIED_BYTES, check_then_write
+from airflow_provider_wiro.storage.conditions import ObjectExistsError
+from airflow_provider_wiro.storage.folder import COPIED_BYTES, JSON_LINES, check_then_write, content_type_of
 from airflow_provider_wiro.storage.location import parse_location
 from airflow_provider_wiro.storage.object_files import open_object
 from airflow_provider_wiro.storage.object_stores.opening import store_object
@@ -15,8 +16,6 @@ from airflow_provider_wiro.storage.object_stores.store_object import (
     Described,
     ObjectReader,
 )
-from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError
-from airflow_provider_wiro.storage.s3.put_object import JSON_LINES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,7 +139,7 @@ class ObjectStorageFolder:
 
 
 def _described(name: str) -> Described:
-    return Described("application/json" if name.endswith(".json") else JSON_LINES)
+    return Described(content_type_of(name))
 
 
 def _upload(target: StoreObject, described: Described, file: Path) -> None:

@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PERMANENT_ERRNOS = frozenset(
-    {errno.EACCES, errno.EEXIST, errno.EISDIR, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EPERM, errno.EROFS}
+    {
+        errno.EACCES,
+        errno.EEXIST,
+        errno.EINVAL,
+        errno.EISDIR,
+        errno.ENAMETOOLONG,
+        errno.ENOTDIR,
+        errno.EPERM,
+        errno.EROFS,
+    }
 )
 #: Characters of a store's error that a message quotes.
 _QUOTED = 200

@@ -1,8 +1,12 @@
 """
 The walk down Wiro's task list: each task once, the newest first, a page at a time.
 
-The list is requested in the order of ids. A task in it only moves down, as newer ones are started meanwhile:
-then a page begins with tasks that the page before has shown. An id below all that were seen is new.
+The list is requested in the order of ids. Tasks that are started meanwhile move the others down: then a page
+begins with tasks that the page before has shown. An id below all that were seen is new.
+
+Tasks that vanish meanwhile move the others up, past the walk. Then the list's total falls, and the walk steps
+back until a page shows tasks that were seen. Where the total is the page's own, each page has to begin with
+the last task of the one before. So it has to if a page shows tasks again that no new ones have moved there.
 """
 
 from __future__ import annotations
@@ -26,6 +30,8 @@ MAX_TASKS = 1_000_000
 MAX_PAGES = 20_000
 #: This many pages in a row may show nothing new: tasks that are started meanwhile move the others down.
 _MOST_REPEATS = 10
+#: A walk steps back at most so often before a page, twice as far each time.
+_MOST_STEPS_BACK = 10
 
 
 def walk_down(
@@ -66,9 +72,16 @@ def walk_pages(
 ) -> Flow[None]:
     """Walk as :func:`walk_down` does, with a flow for each page: it may make calls before the next page."""
     seen = _Seen()
+    overlap = _Overlap(seen)
     start, limit, repeats, longest = 0, MAX_PAGE, 0, 0
     for _ in range(max_pages):
-        page, limit = yield from read_page(context, start, limit, patience_seconds=patience_seconds)
+        page, limit = yield from read_page(
+            context, start, limit, note_total=overlap.note, patience_seconds=patience_seconds
+        )
+        if back := overlap.steps_back(page, start):
+            start -= back
+            repeats -= back
+            continue
         # Only an empty page is the end. A short one can be all that Wiro returns at once.
         if not page:
             return
@@ -81,7 +94,7 @@ def walk_pages(
             raise WiroResponseError("Wiro's task list shows the same tasks on each page.")
         if fresh and not (yield from visit(fresh)):
             return
-        start += len(page)
+        start += len(page) - overlap.wanted(page, fresh)
         limit = min(MAX_PAGE, 2 * limit)  # the tasks that were too large are behind
         if start >= max_tasks:
             break
@@ -91,12 +104,78 @@ def walk_pages(
     )
 
 
+class _Overlap:
+    """
+    Which tasks of the list a walk requests again, so that none is missing between two pages.
+
+    That is so if tasks that have vanished have moved others up, or if a page has shown tasks that were seen.
+    """
+
+    def __init__(self, seen: _Seen) -> None:
+        self._seen = seen
+        self._total: int | None = None
+        #: Whether the total is the list's, not the page's own: that doesn't say whether the list is shorter.
+        self._is_of_list = True
+        self._is_shorter = False
+        self._grown = 0
+        self._repeats_due = 0
+        self._overlaps = False
+        self._was_single = False
+        self._steps = 0
+
+    def note(self, total: int | None) -> None:
+        """Take in how many tasks the list has now; None if it doesn't say that."""
+        growth = (total or 0) - (self._total or 0)
+        self._is_shorter = self._is_shorter or growth < 0
+        self._grown += max(0, growth)
+        self._total = total
+
+    def steps_back(self, page: Sequence[Task], start: int) -> int:
+        """Return how far the walk steps back, since tasks may be missing before a page; mostly 0."""
+        if page and self._total is not None and self._total <= start:
+            self._is_of_list = False
+        if self._is_of_list:
+            is_doubtful = self._is_shorter and bool(self._total)
+        else:
+            is_doubtful = self._overlaps or (bool(page) and not self._was_single)
+        if not is_doubtful or self._steps == _MOST_STEPS_BACK or self._seen.reaches(page):
+            self._is_shorter = False
+            self._steps = 0
+            return 0
+        self._steps += 1
+        back = min(start, 1 << (self._steps - 1))
+        self._repeats_due += back
+        return back
+
+    def wanted(self, page: Sequence[Task], fresh: Sequence[Task]) -> int:
+        """
+        Return how many lines of a page the next one is to begin before its end.
+
+        :param fresh: the tasks of the page that no page before has shown.
+        """
+        tasks = len({task.id for task in page})
+        repeated = len(page) - tasks
+        if self._is_of_list and self._total is not None:
+            repeated = max(repeated, len(page) - len(fresh) - self._grown - self._repeats_due)
+        lines = repeated if fresh else 0
+        self._grown, self._repeats_due = 0, lines
+        # After a single task, which may be too large for a response with others, it would be that task alone.
+        self._was_single = tasks == 1
+        self._overlaps = bool(fresh) and not (self._is_of_list or self._was_single)
+        return lines + self._overlaps
+
+
 class _Seen:
     """What a walk has seen. Of tasks whose ids are numbers, as Wiro's are, the lowest says it all."""
 
     def __init__(self) -> None:
         self._lowest: int | None = None
         self._others: set[str] = set()
+
+    def reaches(self, page: Sequence[Task]) -> bool:
+        """Whether a page begins among what was seen, so that none is missing before it."""
+        numbers = [number for task in page if (number := _number(task.id)) is not None]
+        return self._lowest is None or max(numbers, default=0) >= self._lowest
 
     def new_of(self, page: Sequence[Task]) -> list[Task]:
         """

@@ -176,6 +176,7 @@ class WiroProjectToS3Operator(PlainLogs, BaseOperator):
                 check_state_path(state_path)
         check_asset_events(asset_events)
         check_flags(
+            deferrable=deferrable,
             succeeded_only=succeeded_only,
             replace=replace,
             log_links=log_links,

@@ -4,6 +4,7 @@ Airflow's triggers: waiting for Wiro tasks in the triggerer, without a worker sl
 Entry: :mod:`~airflow_provider_wiro.triggers.deferral`, by which an operator or a sensor defers and reads the
 event it is resumed with. The triggers themselves are ``wiro.WiroTaskTrigger``, ``wiro.WiroPauseTrigger`` and
 ``wiro_batch.WiroBatchTrigger``: Airflow stores their class paths and arguments as plain text in its database.
+``wiro_events.WiroTaskEndedTrigger`` defers nothing: it fires the events of Airflow's ``AssetWatcher``.
 
 Must not be relaxed:
 

@@ -1,5 +1,5 @@
 """
-The tasks of a deferred batch as a short text, for Airflow's database.
+The tasks that a deferred batch or export waits for as a short text, for Airflow's database.
 
 Airflow keeps a trigger's arguments in a column that holds at most 65,535 bytes on MySQL, and 2.11 encrypts
 them first, which makes four bytes of three. 10,000 ids as a JSON list don't fit; sorted, stored as

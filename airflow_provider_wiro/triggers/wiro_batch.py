@@ -40,6 +40,7 @@ def wakes_at(ended: int, waiting: int, *, deferred_at: float, wake_at: float | N
 
     :param ended: runs that have ended since it was deferred.
     :param waiting: runs that have not.
+    :param deferred_at: Unix time at which it was deferred.
     :param wake_at: at the latest: a deadline, or a slot that may be free.
     """
     due = [] if wake_at is None else [wake_at]

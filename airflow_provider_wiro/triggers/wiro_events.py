@@ -220,6 +220,7 @@ class _Keeper:
     async def store(self) -> None:
         """Store the progress if it has changed. A failure is logged once; the next look tries again."""
         self._warn_of_unassigned()
+        await self._leave_out_what_is_stored_elsewhere()
         text = self.progress.to_text(self._address)
         if text == self._stored:
             return
@@ -229,6 +230,15 @@ class _Keeper:
             self._note_failure("written to", error)
             return
         self._stored, self._is_failing = text, False
+
+    async def _leave_out_what_is_stored_elsewhere(self) -> None:
+        """Fire only what no other triggerer has fired: Airflow before 3.2.2 gives all watchers to each."""
+        if self.watch is None or not len(self.watch):
+            return
+        try:
+            self.watch.on_stored_elsewhere(await self._store.own(self._address))
+        except Exception as error:
+            self._note_failure("read from", error)
 
     def _note_failure(self, what: str, error: Exception) -> None:
         if not self._is_failing:

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import io
 import json
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from airflow_provider_wiro.api import operations
 from airflow_provider_wiro.api.parameters import FileContent, FileUrl
 from airflow_provider_wiro.api.signing import Credentials
+from airflow_provider_wiro.catalog.model_cache import describe
 from airflow_provider_wiro.exceptions import (
     WiroAuthenticationError,
     WiroConcurrencyLimitError,
@@ -30,12 +32,28 @@ from tests.api.fake_transport import (
     success,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from airflow_provider_wiro.api.parameters import FileValue
+
 STARTED = success(taskid="2221", socketaccesstoken=TOKEN)
 CAT = FileContent("cat.png", "image/png", 3, lambda: io.BytesIO(b"cat"))
 TOOL = success(tool=[{"parameters": [{"items": [{"id": "inputImage", "type": "combinefileinput"}]}]}])
 
 
 # Starting
+
+
+def run_as_described(
+    transport: FakeTransport,
+    files: Mapping[str, Sequence[FileValue]],
+    parameters: Mapping[str, Any] | None = None,
+) -> None:
+    """Start a run with files as the hooks do: the model's description shows how they are sent."""
+    model = transport.drive(describe("a/b", transport.context)).model
+    known = model.parameters if model else ()
+    transport.drive(operations.run_model(transport.context, "a/b", parameters or {}, files, known=known))
 
 
 def test_a_run_without_files_is_one_request() -> None:
@@ -49,7 +67,7 @@ def test_a_run_without_files_is_one_request() -> None:
 def test_a_run_with_files_first_requests_the_models_parameters() -> None:
     transport = FakeTransport(TOOL, STARTED)
     files = {"inputImage": [CAT, FileUrl("https://a.example/1.png")]}
-    transport.drive(operations.run_model(transport.context, "a/b", {"steps": 4}, files))
+    run_as_described(transport, files, {"steps": 4})
 
     assert transport.paths == ["Tool/Detail", "Run/a/b"]
     assert transport.sends[1].body.form == (
@@ -75,34 +93,34 @@ def test_a_run_with_files_first_requests_the_models_parameters() -> None:
 )
 def test_if_the_models_parameters_are_unavailable_files_are_sent_in_the_usual_form(unknown: object) -> None:
     transport = FakeTransport(lambda send: STARTED if send.path.startswith("Run/") else unknown)  # type: ignore[return-value]
-    transport.drive(operations.run_model(transport.context, "a/b", {}, {"inputImage": [CAT]}))
+    run_as_described(transport, {"inputImage": [CAT]})
     assert transport.sends[-1].body.form == (("inputImage", CAT), ("inputImageUrl", ""))
 
 
 def test_the_request_for_the_model_is_repeated_and_the_run_is_not() -> None:
     transport = FakeTransport(HTML_502, CUT_OFF, TOOL, CUT_OFF)
     with pytest.raises(WiroLostRunError):
-        transport.drive(operations.run_model(transport.context, "a/b", {}, {"inputImage": [CAT]}))
+        run_as_described(transport, {"inputImage": [CAT]})
     assert transport.paths == ["Tool/Detail"] * 3 + ["Run/a/b"]
 
 
 def test_a_run_with_files_is_not_sent_with_credentials_that_are_refused() -> None:
     transport = FakeTransport(http_response(401))
     with pytest.raises(WiroAuthenticationError):
-        transport.drive(operations.run_model(transport.context, "a/b", {}, {"inputImage": [CAT]}))
+        run_as_described(transport, {"inputImage": [CAT]})
     assert transport.paths == ["Tool/Detail"]
 
 
 def test_a_single_failure_of_tool_detail_is_tolerated() -> None:
     transport = FakeTransport(refused(0, "Something went wrong."), TOOL, STARTED)
-    transport.drive(operations.run_model(transport.context, "a/b", {}, {"inputImage": [CAT]}))
+    run_as_described(transport, {"inputImage": [CAT]})
     assert transport.sends[-1].body.form == (("inputImage", CAT),)
 
 
 def test_a_file_the_model_does_not_take_is_refused_before_the_run() -> None:
     transport = FakeTransport(TOOL, STARTED)
     with pytest.raises(WiroUsageError, match="no file parameter 'picture'"):
-        transport.drive(operations.run_model(transport.context, "a/b", {}, {"picture": [CAT]}))
+        run_as_described(transport, {"picture": [CAT]})
     assert transport.paths == ["Tool/Detail"]
 
 

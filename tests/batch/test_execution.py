@@ -190,6 +190,17 @@ def test_after_a_failure_for_good_nothing_more_is_submitted_and_what_runs_is_see
     assert "CUDA out of memory" in work.manifest[1]["error"]
 
 
+def test_the_error_names_each_of_the_first_failures_and_has_no_escaped_line_breaks(work: BatchWork) -> None:
+    work.wiro.inject(Fault("exit_code", times=2, debug_error="RuntimeError: boom"))
+
+    with pytest.raises(AirflowException, match="2 of 2 items failed") as failure:
+        work.run(prompts(2), max_item_retries=0)
+
+    assert "The first failures: item 0: Wiro task 2221 failed" in str(failure.value)
+    assert "; item 1: Wiro task 2222 failed" in str(failure.value)
+    assert "\\n" not in str(failure.value)
+
+
 @BOTH
 def test_continue_runs_all_and_counts_what_failed(work: BatchWork, deferrable: bool) -> None:
     work.wiro.inject(Fault("exit_code", times=2))

@@ -262,3 +262,15 @@ def test_a_bucket_that_does_not_exist_is_reported_before_anything_is_paid_for(
 def test_inputs_are_no_argument_of_the_decorator() -> None:
     with pytest.raises(WiroUsageError, match="what the function returns are the inputs"):
         WiroDecoratedBatchOperator(task_id="draw", model="a/b", python_callable=prompts, inputs=[{}])
+
+
+def test_an_estimate_is_of_the_items_that_the_function_returns_and_runs_nothing(
+    batch: DecoratedBatchWork,
+) -> None:
+    function = Counted([prompts(3)])
+
+    found = batch.run(function, estimate_only=True)
+
+    assert (found["total"], found["refused"], function.calls) == (3, 0, 1)
+    assert not batch.started
+    assert kept(batch) == []

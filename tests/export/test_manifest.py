@@ -121,3 +121,23 @@ def test_the_manifest_of_a_run_that_was_taken_over_does_not_list_its_tasks_as_we
     assert not (tmp_path / "other.jsonl").exists()
     manifest.delete([Part(manifest.uri)])
     assert (tmp_path / "out.jsonl").exists()
+
+
+def test_a_task_is_listed_once_where_its_part_is_in_a_manifest_already(manifest: ExportManifest) -> None:
+    part = Part(str(manifest.write_part([line(2), line(3)])))
+    uri = manifest.write([Part(str(manifest.write_part([line(1)]))), part], lambda: None)
+    assert write(manifest, Part(str(uri)), part, Part(str(manifest.write_part([line(4)])))) == [1, 2, 3, 4]
+
+
+def test_what_another_run_lists_meanwhile_is_listed_here_no_more(
+    manifest: ExportManifest, tmp_path: Path
+) -> None:
+    """Unless it continues a manifest, which the other run may not have read yet."""
+    part = Part(str(manifest.write_part([line(1)])))
+    uri = manifest.write([part], lambda: None)
+    assert write(manifest) == []
+    assert not (tmp_path / "out.jsonl").exists()
+    manifest.write([part], lambda: None)
+    manifest.write([Part(str(uri)), part], lambda: None)
+    assert write(manifest) == []
+    assert (tmp_path / "out.jsonl").exists()

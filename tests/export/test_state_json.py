@@ -38,6 +38,7 @@ RUNS = st.builds(
     commits=st.integers(0, 99),
     replaced=st.lists(st.text(max_size=9), max_size=3).map(tuple),
     ended_at=st.none() | TIMES,
+    drafts=st.lists(st.text(max_size=9), max_size=3).map(tuple),
 )
 STATES = st.builds(
     ExportState,

@@ -18,12 +18,18 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_provider_wiro.emulator import Fault
 from airflow_provider_wiro.error_xcom import ERROR_KEY, error_value
-from airflow_provider_wiro.exceptions import WiroConnectionError, WiroTaskFailedError, WiroUsageError
+from airflow_provider_wiro.exceptions import (
+    WiroConnectionError,
+    WiroMissingConnectionError,
+    WiroTaskFailedError,
+    WiroUsageError,
+)
 from airflow_provider_wiro.failures import TaskStoppedError, airflow_failures, in_brief
 from airflow_provider_wiro.operators.wiro import WiroRunOperator
 from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
 from airflow_provider_wiro.sensors.wiro import WiroTaskSensor
 from airflow_provider_wiro.transfers.wiro_project_to_s3 import WiroProjectToS3Operator
+from airflow_provider_wiro.transfers.wiro_to_object_storage import WiroToObjectStorageOperator
 from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
 from tests.operators.fakes import RETRO, SMALL, FakeTi
 
@@ -249,3 +255,14 @@ def test_a_cause_names_the_task_also_in_a_ring_of_causes() -> None:
     first, second = ValueError("1"), ValueError("2")
     first.__cause__, second.__cause__ = second, first
     assert error_value(Operator(first), first)["wiro_task_id"] is None
+
+
+def test_the_connection_that_is_missing_is_named() -> None:
+    operator = WiroToObjectStorageOperator(
+        task_id="t", wiro_task_id="1", path="gs://google_prod@bucket/{name}"
+    )
+    error = WiroMissingConnectionError(
+        "Can't open gs://google_prod@bucket/0.png: Airflow has no connection 'google_prod'."
+    )
+
+    assert error_value(operator, error)["error"].endswith("Airflow has no connection 'google_prod'.")

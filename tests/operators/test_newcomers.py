@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from airflow_provider_wiro.operators.wiro import WiroRunOperator
 from airflow_provider_wiro.operators.wiro_batch import WiroBatchRunOperator
 from airflow_provider_wiro.operators.wiro_upload import WiroUploadOperator
 from airflow_provider_wiro.sensors.wiro import WiroTaskSensor
+from airflow_provider_wiro.transfers.wiro_project_to_s3 import WiroProjectToS3Operator
 from airflow_provider_wiro.transfers.wiro_to_object_storage import WiroToObjectStorageOperator
 from airflow_provider_wiro.transfers.wiro_to_s3 import WiroToS3Operator
 from tests.operators.fakes import RETRO, SMALL, FakeTi
@@ -38,6 +40,7 @@ MAKERS: dict[str, Callable[..., Any]] = {
     "store": lambda **given: WiroToObjectStorageOperator(
         **{"task_id": "t", "wiro_task_id": "5", "path": "/data/{name}"} | given
     ),
+    "export": lambda **given: WiroProjectToS3Operator(**{"task_id": "t", "s3_bucket": "pictures"} | given),
 }
 
 AT_PARSE: list[tuple[str, dict[str, Any], str]] = [
@@ -80,6 +83,17 @@ def test_what_a_dag_file_has_wrong_is_refused_when_it_is_parsed(
 
     assert re.search(said, str(caught.value))
     assert len(str(caught.value)) < 450
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_no_flag_takes_a_text_which_would_be_true_whatever_it_says(kind: str) -> None:
+    arguments = inspect.signature(type(MAKERS[kind]()).__init__).parameters.values()
+    flags = [argument.name for argument in arguments if argument.annotation == "bool"]
+    for flag in flags:
+        with pytest.raises(WiroUsageError, match=f"Expected {flag} as True"):
+            MAKERS[kind](**{"s3_bucket": "pictures"} if kind == "batch" else {}, **{flag: "false"})
+
+    assert flags or kind == "upload"
 
 
 def test_a_task_function_that_is_not_called_is_refused() -> None:

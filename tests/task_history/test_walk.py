@@ -13,7 +13,7 @@ from tests.api.fake_transport import FakeTransport, success
 from tests.task_history.lists import WiroList
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from airflow_provider_wiro.api.models import Task
 
@@ -101,3 +101,77 @@ def test_a_list_of_tiny_pages_is_read_to_a_bound() -> None:
     ids = count(10**9, -1)
     with pytest.raises(WiroUsageError, match="has not ended after 50 tasks"):
         Walk().down(lambda _: success(tasklist=[{"id": str(next(ids))}]), max_pages=50)
+
+
+def test_tasks_that_vanish_meanwhile_hide_none() -> None:
+    """They move the others up: from a page that is to be read to one that was read."""
+    listed = WiroList(*newest_first(300))
+    listed.total = lambda _: len(listed.tasks)
+    listed.before_page = {2: lambda: listed.vanish(300, 290, 250), 3: lambda: listed.vanish(299, 120)}
+    assert Walk().down(listed) == [str(number) for number in range(300, 0, -1) if number != 120]
+
+
+@pytest.mark.parametrize("gone", [1, 40, 99, 100])
+def test_nor_do_they_if_the_last_one_that_was_seen_is_among_them(gone: int) -> None:
+    listed = WiroList(*newest_first(250))
+    listed.total = lambda _: len(listed.tasks)
+    listed.before_page = {2: lambda: listed.vanish(*range(151, 151 + gone))}
+    assert Walk().down(listed) == [str(number) for number in range(250, 0, -1)]
+
+
+def test_a_list_that_shrinks_behind_the_walk_is_read_to_its_end() -> None:
+    listed = WiroList(*newest_first(130))
+    listed.total = lambda _: len(listed.tasks)
+    listed.before_page = {2: lambda: listed.vanish(*range(31, 131))}
+    assert Walk().down(listed) == [str(number) for number in range(130, 0, -1)]
+
+
+@pytest.mark.parametrize("total", [1, 50, 100, 101, 250])
+def test_a_total_that_is_a_pages_own_ends_no_walk(total: int) -> None:
+    listed = WiroList(*newest_first(total))
+    listed.total = len
+    assert Walk().down(listed) == [str(number) for number in range(total, 0, -1)]
+
+
+@pytest.mark.parametrize("gone", [1, 99, 100])
+def test_where_the_total_is_a_pages_own_the_pages_overlap(gone: int) -> None:
+    listed = WiroList(*newest_first(550))
+    listed.total = len
+    listed.before_page = {5: lambda: listed.vanish(*range(550, 550 - gone, -1))}
+    assert Walk().down(listed) == [str(number) for number in range(550, 0, -1)]
+    assert listed.pages < 20
+
+
+def test_pages_of_one_task_are_walked_back_as_well() -> None:
+    listed = WiroList(*newest_first(60))
+    listed.limit = 1
+    listed.total = lambda _: len(listed.tasks)
+    listed.before_page = {41: lambda: listed.vanish(*range(60, 30, -1))}
+    assert Walk().down(listed) == [str(number) for number in range(60, 0, -1)]
+
+
+@pytest.mark.parametrize("total", [lambda page: 550, len], ids=["the list's total", "the page's"])
+def test_a_page_that_repeats_the_one_before_hides_nothing(
+    total: Callable[[list[Mapping[str, Any]]], int],
+) -> None:
+    listed = WiroList(*newest_first(550))
+    listed.total = total
+    listed.repeated = {3: 7, 5: 1}
+    assert Walk().down(listed) == [str(number) for number in range(550, 0, -1)]
+    assert listed.pages < 14
+
+
+def test_a_page_that_shows_a_task_twice_hides_nothing() -> None:
+    listed = WiroList(*newest_first(250))
+    listed.tasks[99:99] = [listed.tasks[99]]
+    listed.before_page = {2: lambda: listed.tasks.pop(99)}
+    assert Walk().down(listed) == [str(number) for number in range(250, 0, -1)]
+
+
+def test_tasks_that_are_started_meanwhile_take_no_more_pages_for_it() -> None:
+    listed = WiroList(*newest_first(2000))
+    ids = count(2001)
+    listed.started = lambda: {"id": str(next(ids))}
+    listed.total = lambda _: len(listed.tasks)
+    assert len(Walk(until="1").down(listed)) == 2000
+    assert listed.pages == 21

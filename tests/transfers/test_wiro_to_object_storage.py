@@ -416,7 +416,9 @@ def test_a_file_that_the_cdn_cannot_resume_is_fetched_and_written_again(
     [key] = store.keys
     assert file["sha256"] == sha256(store.get(key))
     assert len(store.get(key)) == 20 * MIB
-    assert big_output.counts.bytes_served > 30 * MIB
+    # How much of the first response was on the line when it was cut depends on the machine; a file that is
+    # resumed has less than this.
+    assert big_output.counts.bytes_served > 21 * MIB
 
 
 # -- where it goes

@@ -209,6 +209,26 @@ async def test_a_restart_loses_nothing_and_repeats_nothing(wiro: WiroEmulator, t
     assert sorted(second.ids) == sorted([*meanwhile, running])
 
 
+async def test_what_another_triggerer_has_fired_for_the_same_watcher_is_not_fired_again(
+    wiro: WiroEmulator, tmp_path: Path
+) -> None:
+    """Airflow before 3.2.2 lets each of its triggerers run all watchers."""
+    wiro.inject(Fault("stuck_running"))
+    async with Listener(tmp_path) as listener:
+        await has_looked(wiro)
+        (file,) = files_in(tmp_path)
+        theirs = run_model()
+        await until(lambda: json.loads(read(file))["open"] == [int(theirs)])
+        write(file, json.dumps({**json.loads(read(file)), "open": []}))
+        wiro.inject(Fault("cancelled_by_hand", task_id=theirs))
+        await has_looked(wiro, 3)
+        (own,) = started(wiro)
+        await until(lambda: listener.ids)
+        await has_looked(wiro)
+
+    assert listener.ids == [own]
+
+
 async def test_events_that_airflow_has_not_stored_before_a_kill_are_fired_again(
     wiro: WiroEmulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -203,7 +203,7 @@ class Inputs:
         return map(self.id_of, range(len(self)))
 
     def _check(self) -> None:
-        whole, seen, self.has_ids = hashlib.sha256(), SeenTexts(), False
+        whole, seen = hashlib.sha256(), SeenTexts()
         for number in range(len(self)):
             try:
                 own = self.own(number)
@@ -214,7 +214,6 @@ class Inputs:
                 raise WiroUsageError(f"{self._place(number)} of inputs: {error}") from error
             whole.update(self.fingerprint_of(item).encode())
             if own.id is not None:
-                self.has_ids = True
                 whole.update(f"\0{own.id}\0".encode())
                 if not seen.add(own.id):
                     self._refuse_twice(number, own.id)

@@ -7,16 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.api.parameters import described
-from airflow_provider_wiro.dag_arguments.checks import check_reuse_results, check_usd
-from airflow_provider_wiro.dag_arguments.literals import (
-    check_callback_url,
-    check_conn_id,
-    check_files,
-    check_inputs,
-    check_model,
-    check_parameter_values,
-    is_known_later,
-)
+from airflow_provider_wiro.dag_arguments.checks import check_written_run
+from airflow_provider_wiro.dag_arguments.literals import check_inputs, is_known_later
 from airflow_provider_wiro.exceptions import WiroUsageError
 from airflow_provider_wiro.lineage.asset_events import check_asset_events
 
@@ -29,34 +21,15 @@ if TYPE_CHECKING:
 DEFAULT_KEY = "wiro/{wiro_task_id}/{index}-{name}"
 
 
-def check_written_values(
-    *,
-    model: Any,
-    inputs: Any,
-    parameters: Any,
-    files: Any,
-    callback_url: Any,
-    wiro_conn_id: Any,
-    max_cost_usd: Any,
-    reuse_results: Any,
-    retry_failed_only: Any,
-    manifest_uri: Any,
-) -> None:
+def check_written_values(*, inputs: object, retry_failed_only: Any, manifest_uri: Any, **common: Any) -> None:
     """
     Check values as far as the DAG file itself has them.
 
+    :param common: what :func:`~airflow_provider_wiro.dag_arguments.checks.check_written_run` takes.
     :raises WiroUsageError: one can't be right.
     """
-    check_model(model)
+    check_written_run(**common)
     check_inputs(inputs)
-    check_parameter_values(parameters)
-    check_files(files)
-    check_callback_url(callback_url)
-    check_conn_id(wiro_conn_id)
-    if not is_known_later(max_cost_usd):
-        check_usd("max_cost_usd", max_cost_usd)
-    if not is_known_later(reuse_results):
-        check_reuse_results(reuse_results)
     if not is_known_later(retry_failed_only):
         earlier_manifest(retry_failed_only, manifest_uri)
 

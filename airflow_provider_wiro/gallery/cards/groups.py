@@ -15,8 +15,10 @@ if TYPE_CHECKING:
 
 #: How many sensors and transfers of one Wiro task are looked at.
 _MOST_OTHERS = 6
-#: States of a task instance that came to nothing because another one did.
-_SPARED = frozenset({"upstream_failed", "skipped", "removed"})
+#: States of a task instance whose try has not begun: a Wiro task that it names is that of an earlier one.
+_NOT_BEGUN = frozenset({None, "scheduled", "queued", "upstream_failed"})
+#: States of one that has begun, or never will, and has a card of its own only if it names a Wiro task.
+_WITHOUT_A_CARD = frozenset({"running", "deferred", "skipped", "removed"})
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def groups_of(instances: Iterable[Instance]) -> list[Group]:
         place = _fitting(one, places, joined)
         if place is not None:
             joined[place].append(one)
-        elif one.wiro_task_id is not None or _stands_alone(one):
+        elif _stands_alone(one):
             begin(one)
     return sorted(
         (replace(group, others=tuple(joined[place])) for place, group in enumerate(groups)), key=_order
@@ -97,7 +99,9 @@ def _fitting(
 def _stands_alone(one: Instance) -> bool:
     if not one.task.follows:
         return True
-    return one.state not in _SPARED and one.state not in {None, "scheduled", "queued", "running", "deferred"}
+    if one.state in _NOT_BEGUN:
+        return False
+    return one.wiro_task_id is not None or one.state not in _WITHOUT_A_CARD
 
 
 def _order(group: Group) -> tuple[int, str, int]:

@@ -1,4 +1,9 @@
-"""DAG runs: one, and the latest of a DAG that have results."""
+"""
+DAG runs: one, and the latest of a DAG that have results.
+
+Each is of exactly the DAG that is asked for: MySQL takes an id with spaces after it for the same, the auth
+manager doesn't.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +43,7 @@ def find_dag_run(session: Session, dag_id: str, run_id: str) -> DagRunRow:
     found = session.execute(
         select(*_COLUMNS).where(dag_run.c.dag_id == dag_id, dag_run.c.run_id == run_id)
     ).first()
-    if found is None:
+    if found is None or found.dag_id != dag_id:
         raise LookupError(f"DAG {dag_id!r} has no run {run_id!r}.")
     return DagRunRow(*found)
 
@@ -60,7 +65,8 @@ def latest_with_results(
     if at and last is None:
         return [], None
     for _ in range(_WINDOWS):
-        window = [DagRunRow(*row) for row in session.execute(_window(dag_id, last))]
+        rows = session.execute(_window(dag_id, last))
+        window = [DagRunRow(*row) for row in rows if row.dag_id == dag_id]
         having = _with_results(session, [run.id for run in window], task_ids, keys)
         for run in window:
             if run.id in having:

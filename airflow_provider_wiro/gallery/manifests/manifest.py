@@ -191,7 +191,7 @@ def _shown(line: Line) -> tuple[ManifestLine, int | None]:
 
 def _note(lines: list[ManifestLine], start: int) -> str:
     if not lines:
-        return "" if start else "The manifest is empty."
+        return "The manifest has no lines here." if start else "The manifest is empty."
     if all(line.value is None for line in lines) and not any(line.place.isdigit() for line in lines):
         return "This file is no manifest of a batch or an export: none of these lines is a line of one."
     return ""

@@ -92,7 +92,7 @@ def list_section(
         task_id=instance.key.task_id,
         map_index=instance.key.map_index,
         state=instance.state,
-        progress=_progress(instance, values, result),
+        progress=_progress(run, instance, values, result),
         first=page.first if page is not None else None,
         total=total,
         here=page.here if page is not None else "",
@@ -154,26 +154,28 @@ def _read(instance: Instance, values: Values, uri: str, at: str) -> tuple[Manife
         return None, truncated(str(error), LONGEST_ERROR)
 
 
-def _progress(instance: Instance, values: Values, result: Result | None) -> Progress | None:
+def _progress(run: DagRunRow, instance: Instance, values: Values, result: Result | None) -> Progress | None:
     """Return how far a batch is: by its result, else by what it has noted on its way."""
     if instance.kind is not Kind.BATCH:
         return None
     if isinstance(result, ListResult) and result.total is not None:
-        done, failed = result.succeeded or 0, result.failed or 0
-        return Progress(result.total, queued=max(result.total - done - failed, 0), done=done, failed=failed)
-    noted = mapping(values.xcoms.get("progress"))
+        noted: Mapping[str, Any] = {
+            "total": result.total,
+            "done": result.succeeded,
+            "failed": result.failed,
+        }
+    else:
+        noted = mapping(values.xcoms.get("progress"))
     total = whole(noted.get("total"))
     if total is None:
         return None
     counts = {name: whole(noted.get(name)) or 0 for name in ("queued", "running", "ended", "done", "failed")}
-    return Progress(
-        total,
-        queued=counts["queued"],
-        running=counts["running"] + counts["ended"],
-        done=counts["done"],
-        failed=counts["failed"],
-        at=text(noted.get("at"), 100),
-    )
+    done, failed = counts["done"], counts["failed"]
+    at = text(noted.get("at"), 100)
+    if is_over(instance_state(instance.state, is_on_its_way=run.is_on_its_way)):
+        return Progress(total, done=done, failed=failed, not_done=max(total - done - failed, 0), at=at)
+    running = counts["running"] + counts["ended"]
+    return Progress(total, queued=counts["queued"], running=running, done=done, failed=failed, at=at)
 
 
 def _with_error(values: Values, instance: Instance, note: str, run: DagRunRow) -> str:

@@ -88,7 +88,11 @@ class Building:
             sections.append(list_section(run, one, left, self.rules, self.origins, reads=reads, most=most))
         if len(instances) > MOST_LISTS:
             more = len(instances) - MOST_LISTS
-            note = f"{more:,} more batches and exports are on the pages of their own tasks."
+            note = (
+                f"{more:,} more batches and exports are on the pages of their own tasks."
+                if more > 1
+                else "1 more batch or export is on the page of its own task."
+            )
             sections.append(Section(id="more", title="More", cards=(), note=note))
         return sections
 

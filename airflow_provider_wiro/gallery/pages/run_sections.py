@@ -95,8 +95,9 @@ def progress_of(run: DagRunRow, groups: Iterable[Group]) -> Progress | None:
         return None
     queued, running = states.count(CardState.QUEUED), states.count(CardState.RUNNING)
     failed = states.count(CardState.FAILED)
-    done = len(states) - queued - running - failed
-    return Progress(len(states), queued=queued, running=running, done=done, failed=failed)
+    not_done = states.count(CardState.SKIPPED) + states.count(CardState.NOT_RUN)
+    done = len(states) - queued - running - failed - not_done
+    return Progress(len(states), queued=queued, running=running, done=done, failed=failed, not_done=not_done)
 
 
 def _state(run: DagRunRow, group: Group) -> CardState:

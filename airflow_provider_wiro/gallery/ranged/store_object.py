@@ -16,9 +16,9 @@ from airflow_provider_wiro.gallery.ranged.ranged_object import (
 from airflow_provider_wiro.gallery.ranged.store_calls import calls
 from airflow_provider_wiro.gallery.ranged.timed_cache import TimedCache
 from airflow_provider_wiro.redaction.loggers import plain_logger
+from airflow_provider_wiro.storage.conditions import ObjectExistsError
 from airflow_provider_wiro.storage.object_files import open_object
 from airflow_provider_wiro.storage.object_stores.opening import store_object
-from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -155,7 +155,7 @@ async function show(gallery) {
   keep(runsBox, runs, [...latest, ...before], (id) => id, (id) => makeRun(gallery.dag_id, id));
   if (!before.length) offerOlder(gallery.next);
   await Promise.all(gallery.runs.map((run) => runs.get(run.run_id).update(run)));
-  const going = gallery.runs.flatMap((run) => run.sections).filter(({ progress: some }) => some && some.done + some.failed < some.total);
+  const going = gallery.runs.flatMap((run) => run.sections).filter(({ progress: some }) => some && some.queued + some.running);
   if (going.length && performance.now() - saidAt > SAY_EVERY) {
     say(going.map((section) => `${section.title}: ${progressWords(section.progress)}`).join(". "));
   }

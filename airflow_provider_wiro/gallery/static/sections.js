@@ -70,7 +70,7 @@ export function keep(parent, made, items, idOf, make) {
   }
 }
 
-const PARTS = [["done", "done"], ["failed", "failed"], ["running", "running"], ["queued", "queued"]];
+const PARTS = [["done", "done"], ["failed", "failed"], ["running", "running"], ["queued", "queued"], ["not_done", "not done"]];
 
 /** Counts as words. */
 export function progressWords(progress) {

@@ -92,7 +92,7 @@ function aboutOf({ card, index }) {
     el("div", { class: "head" }, el("h2", { dir: "auto" }, card.title), badge(stateOf(card))),
     factsOf(card),
     card.error && (media || card.text) && el("p", { class: "errorline", dir: "auto" }, card.error),
-    reason && el("p", { class: "errorline" }, `The answer is incomplete. The model ended by: ${reason}`),
+    reason && el("p", { class: "errorline" }, `${reason === "tool_calls" ? "" : "The answer is incomplete. "}The model ended by: ${reason}`),
     ...(card.prompt ? [el("h3", {}, "Prompt"), el("p", { class: "prompt open", dir: "auto" }, card.prompt)] : []),
     ...(parameters.length ? [el("h3", {}, "Parameters"), el("dl", {}, ...parameters.flatMap(([name, value]) => [el("dt", {}, name), el("dd", { dir: "auto" }, value)]))] : []),
     ...(media && isShown(media, origins) ? [el("h3", {}, "Output"), fileLine(media), link("Open the original", mediaUrl(media.url, origins))] : []),

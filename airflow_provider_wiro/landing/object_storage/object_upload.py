@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from airflow_provider_wiro.downloads.range_reader import Restart
 from airflow_provider_wiro.redaction.loggers import plain_logger
+from airflow_provider_wiro.storage.conditions import ObjectExistsError
 from airflow_provider_wiro.storage.object_stores.store_object import IF_ABSENT, Described
-from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.landing.object_metadata import ObjectMetadata

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 #: Permanent errors. Stores raise these too: s3fs a FileNotFoundError for a bucket that isn't there.
 _PERMANENT = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
-_PERMANENT_ERRNOS = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS})
+_PERMANENT_ERRNOS = frozenset({errno.EINVAL, errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS})
 #: Packages whose errors are no store's: of a bug, of this package, or that the task was stopped.
 _NO_STORES = frozenset({"builtins", "airflow", "airflow_provider_wiro"})
 #: What Google's library raises where a connection has no credentials, or none that it can read.
 _NO_CREDENTIALS = frozenset({"DefaultCredentialsError", "MalformedError"})
 #: How Airflow and fsspec say that they know no such store.
-_NO_SUCH_STORE = ("No filesystem registered", "Protocol not known")
+_NO_SUCH_STORE = ("No filesystem registered", "Protocol not known", "Unsupported filesystem")
 #: How many characters of a text a message quotes.
 _QUOTED = 200
 
@@ -57,7 +57,7 @@ def plain_opening_errors(uri: str, conn_id: str | None, argument: str) -> Iterat
     :raises WiroOutputUnavailableError: it can't be reached; a retry may help.
     """
     try:
-        with plain_store_errors(uri, argument):
+        with plain_store_errors(uri, argument), _key_files(uri, conn_id):
             yield
     except (ImportError, ValueError) as error:
         if isinstance(error, ImportError) or str(error).startswith(_NO_SUCH_STORE):
@@ -71,6 +71,17 @@ def plain_opening_errors(uri: str, conn_id: str | None, argument: str) -> Iterat
         if cause is None or type(cause).__name__ not in _NO_CREDENTIALS:
             raise
         raise _wrong_connection(cause, uri, conn_id) from cause
+
+
+@contextmanager
+def _key_files(uri: str, conn_id: str | None) -> Iterator[None]:
+    """Raise what a local file can't be read for, of which only the connection can have a name."""
+    try:
+        yield
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        if conn_id is None or not error.filename:
+            raise
+        raise _wrong_connection(error, uri, conn_id) from error
 
 
 def _wrong_connection(error: BaseException, uri: str, conn_id: str | None) -> WiroUsageError:

@@ -21,13 +21,12 @@ from airflow_provider_wiro.landing.object_storage.stored_copy import StoredCopy
 from airflow_provider_wiro.landing.object_storage.streams import move_stream
 from airflow_provider_wiro.landing.plan import plan, plan_landed
 from airflow_provider_wiro.landing.reused import ReusedResult
-from airflow_provider_wiro.landing.s3.existing_objects import output_id
 from airflow_provider_wiro.landing.transfer import Transfer
 from airflow_provider_wiro.links.s3_console import console_of
 from airflow_provider_wiro.redaction.loggers import plain_logger
+from airflow_provider_wiro.storage.conditions import ObjectExistsError
 from airflow_provider_wiro.storage.digests import PIECE_BYTES, sha256_of
 from airflow_provider_wiro.storage.location import fixed_folder, identity_of
-from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -182,7 +181,7 @@ class ObjectStorageTransfer(Transfer[Item]):
     def _put(self, item: Item, before: Mapping[str, Any] | None) -> Stored | None:
         """Return the new file; None if another task was faster and its file has yet to be compared."""
         planned, file, copy = item
-        own = self.provenance.metadata(output_id(planned), self._of_user)
+        own = self.provenance.metadata(planned.output_id, self._of_user)
         is_checked = copy is not None or planned.body is not None
         label = None if is_checked else planned.output.label
         metadata = ObjectMetadata(planned.content_type, own, None, label)
@@ -256,7 +255,7 @@ class ObjectStorageTransfer(Transfer[Item]):
     def _digest_by_metadata(self, item: Item, metadata: Mapping[str, str]) -> str | None:
         """Return the digest that an object's metadata names, if that names this very output."""
         planned, file, copy = item
-        identity = file.kept(self.provenance.identity(output_id(planned)))
+        identity = file.kept(self.provenance.identity(planned.output_id))
         sha256 = metadata.get("sha256")
         if not sha256 or not identity or not identity.items() <= metadata.items():
             return None

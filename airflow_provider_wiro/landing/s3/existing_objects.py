@@ -86,7 +86,7 @@ class ExistingObjects:
 
     def _names_output(self, planned: PlannedObject, metadata: Mapping[str, str]) -> bool:
         """Whether an object's metadata names this output: the API's host, the task, and which output."""
-        identity = self._provenance.identity(output_id(planned))
+        identity = self._provenance.identity(planned.output_id)
         if self._is_remembered and API not in metadata:
             # Of an earlier version, and the bytes it could be compared with are gone.
             identity.pop(API, None)
@@ -107,8 +107,3 @@ def _has_size_and_bytes(planned: PlannedObject, existing: StoredObject) -> bool:
     if planned.size != existing.size:  # also if the size isn't known
         return False
     return planned.body is None or hashlib.sha256(planned.body).hexdigest() == existing.sha256
-
-
-def output_id(planned: PlannedObject) -> str:
-    """Return which of the task's outputs it is, as the objects' metadata names it."""
-    return f"{planned.output.index}{planned.part}"

@@ -22,15 +22,15 @@ from airflow_provider_wiro.landing.plan import (
 from airflow_provider_wiro.landing.provenance import with_digest
 from airflow_provider_wiro.landing.reused import ReusedResult, source_changed, source_elsewhere
 from airflow_provider_wiro.landing.s3.argument_checks import check_manifest_key
-from airflow_provider_wiro.landing.s3.existing_objects import ExistingObjects, output_id
+from airflow_provider_wiro.landing.s3.existing_objects import ExistingObjects
 from airflow_provider_wiro.landing.s3.object_upload import part_bytes_for
 from airflow_provider_wiro.landing.s3.stored_copy import StoredCopy
 from airflow_provider_wiro.landing.s3.uploads import S3Uploads
 from airflow_provider_wiro.landing.transfer import Transfer
 from airflow_provider_wiro.links.s3_console import console_of
 from airflow_provider_wiro.redaction.loggers import plain_logger
+from airflow_provider_wiro.storage.conditions import ObjectExistsError
 from airflow_provider_wiro.storage.named_stores import NamedStores, S3Place
-from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,7 +125,7 @@ class S3Transfer(Transfer["PlannedObject"]):
             landed = self._reused.landed
             self.planned = plan_landed(self.task, landed, key_template, **names)
             self._copies = {
-                output_id(one): self._copy(landed) for one, landed in zip(self.planned, landed, strict=True)
+                one.output_id: self._copy(landed) for one, landed in zip(self.planned, landed, strict=True)
             }
         else:
             make_plan = plan_remembered if self._is_remembered else plan
@@ -183,7 +183,7 @@ class S3Transfer(Transfer["PlannedObject"]):
         return self._is_in_place(planned) or not self._replaces
 
     def _is_in_place(self, planned: PlannedObject) -> bool:
-        copy = self._copies.get(output_id(planned))
+        copy = self._copies.get(planned.output_id)
         return copy is not None and (copy.bucket, copy.key) == (self._bucket.name, planned.key)
 
     def _copy(self, landed: LandedObject) -> StoredCopy:
@@ -195,8 +195,8 @@ class S3Transfer(Transfer["PlannedObject"]):
 
     def _put(self, planned: PlannedObject) -> StoredObject | None:
         """Return the new object; None if another task was faster and its object has yet to be compared."""
-        arguments, copy = self._bucket.arguments, self._copies.get(output_id(planned))
-        own = self.provenance.metadata(output_id(planned), arguments.get("Metadata"))
+        arguments, copy = self._bucket.arguments, self._copies.get(planned.output_id)
+        own = self.provenance.metadata(planned.output_id, arguments.get("Metadata"))
         tags = None if self._tags is None else self.provenance.tags(self._tags)
         source = self._source(planned) if copy is None else copy.seen_in(self._bucket)
         if copy is not None and copy.sha256:
@@ -225,7 +225,7 @@ class S3Transfer(Transfer["PlannedObject"]):
         """Return the bytes, the download that brings them, or the object that S3 copies."""
         if planned.body is not None:
             return planned.body
-        if (copy := self._copies.get(output_id(planned))) is not None:
+        if (copy := self._copies.get(planned.output_id)) is not None:
             return copy
         if planned.output.url is None and self._is_remembered:
             raise WiroOutputRefusedError(

@@ -11,11 +11,8 @@ from airflow_provider_wiro.landing.multipart import move
 from airflow_provider_wiro.landing.s3.incomplete_uploads import IncompleteUploads
 from airflow_provider_wiro.landing.s3.object_upload import ObjectUpload
 from airflow_provider_wiro.landing.s3.stored_copy import StoredCopy
-from airflow_provider_wiro.storage.s3.conditional_writes import (
-    ConditionUnknownError,
-    ObjectExistsError,
-    delete_if_unchanged,
-)
+from airflow_provider_wiro.storage.conditions import ObjectExistsError
+from airflow_provider_wiro.storage.s3.conditional_writes import ConditionUnknownError, delete_if_unchanged
 
 if TYPE_CHECKING:
     from airflow_provider_wiro.downloads.download import Download

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError, WiroUsageError
+from airflow_provider_wiro.storage.conditions import ObjectExistsError
 from airflow_provider_wiro.storage.object_stores.store_object import (
     Condition,
     Described,
@@ -17,7 +18,6 @@ from airflow_provider_wiro.storage.object_stores.store_object import (
     refused,
 )
 from airflow_provider_wiro.storage.object_stores.waiting import wait_for
-from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -28,6 +28,10 @@ _MAX_BLOCKS = 50_000
 _TAKEN = frozenset({"BlobAlreadyExists", "ConditionNotMet"})
 _NO_SUCH_RANGE = 416
 _PERMANENT_STATUSES = frozenset({401, 403})
+#: What it says of a blob that nobody may write, or only the holder of a lease. It answers 409 or 412.
+_LOCKS = ("BlobImmutable", "Lease")
+#: What it says of names that no container or blob can have, and of blobs of another type.
+_WRONG_NAMES = frozenset({"InvalidResourceName", "InvalidUri", "OutOfRangeInput", "InvalidBlobType"})
 
 
 def _never() -> None:
@@ -62,6 +66,8 @@ class AzureBlob:
             found = self.call("get_blob_properties")
         except FileNotFoundError:
             return None
+        if not found.etag:  # such as the page of a proxy
+            raise OSError(errno.EPROTO, "What answers is not Azure's store", self.uri)
         metadata = {name.lower(): value for name, value in (found.metadata or {}).items()}
         if metadata.get("hdi_isfolder") == "true":
             raise WiroUsageError(f"Expected a file, or nothing, at {self.uri}, found a directory.")
@@ -177,12 +183,14 @@ class AzureBlob:
         except HttpResponseError as error:
             code, status = _code(error), error.status_code
             words = f"{code}: {error.reason or ''}".strip(": ")
+            if status in _PERMANENT_STATUSES or code.startswith(_LOCKS):
+                raise PermissionError(errno.EACCES, words, self.uri) from error
             if code in _TAKEN or status == 412:
                 raise ObjectExistsError(self.uri) from error
             if status == 404:
                 raise FileNotFoundError(errno.ENOENT, words, self.uri) from error
-            if status in _PERMANENT_STATUSES:
-                raise PermissionError(errno.EACCES, words, self.uri) from error
+            if code in _WRONG_NAMES:
+                raise OSError(errno.EINVAL, words, self.uri) from error
             raise
 
 

@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
 from airflow_provider_wiro.redaction.loggers import plain_logger
+from airflow_provider_wiro.storage.conditions import ObjectExistsError
 from airflow_provider_wiro.storage.object_stores.store_object import (
     Condition,
     Described,
@@ -22,7 +23,6 @@ from airflow_provider_wiro.storage.object_stores.store_object import (
     refused,
 )
 from airflow_provider_wiro.storage.object_stores.waiting import wait_for
-from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -38,6 +38,8 @@ _MAX_READS = 10
 #: How long to wait for the end of an upload that is given up; Airflow kills a stopped task after 5 s.
 _ABORT_SECONDS = 2.0
 _OBJECT = "b/{}/o/{}"
+#: How it begins to say what no retry helps against.
+_WRONG_NAMES = ("Invalid bucket name", "User project specified in the request is invalid")
 
 
 def _never() -> None:
@@ -251,6 +253,11 @@ class GoogleObject:
                 words = str(error).partition("\n")[2] or "Forbidden"
                 raise PermissionError(errno.EACCES, words, self.uri) from error
             raise
+        except Exception as error:
+            if (refusal := _bad_request(error)) is None:
+                raise
+            kind = errno.EINVAL if refusal.startswith(_WRONG_NAMES) else errno.EIO
+            raise OSError(kind, refusal, self.uri) from error
 
 
 class GoogleParts:
@@ -338,6 +345,14 @@ class GoogleParts:
     def _request(self, body: Body, content_range: str) -> tuple[Any, bytes]:
         assert self._session is not None  # noqa: S101
         return self._target.send(self._session, body, content_range, self._described.content_type)
+
+
+def _bad_request(error: Exception) -> str | None:
+    """Return what Google says of a bad request. gcsfs makes one of two kinds of error of it, by a word."""
+    first, _, words = str(error).partition("\n")
+    if first.startswith("Bad Request: "):
+        return words
+    return first if first.startswith(_WRONG_NAMES) else None
 
 
 def _kept(headers: Any) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
 from airflow_provider_wiro.redaction.loggers import plain_logger
-from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError
+from airflow_provider_wiro.storage.conditions import ObjectExistsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

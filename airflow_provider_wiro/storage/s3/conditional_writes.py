@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_wiro.redaction.loggers import plain_logger
+from airflow_provider_wiro.storage.conditions import ObjectExistsError
 from airflow_provider_wiro.storage.s3.responses import code_and_status
 
 if TYPE_CHECKING:
@@ -17,20 +18,6 @@ _NOT_KNOWN = frozenset({"NotImplemented", "501"})
 #: An object is there. MinIO before April 2024 responds with 304.
 _THERE = frozenset({"PreconditionFailed", "412", "NotModified", "304"})
 _TAKEN = _THERE | {"ConditionalRequestConflict", "409"}
-
-
-class ObjectExistsError(Exception):
-    """
-    There is, or will be, an object of this key, usually another writer's.
-
-    It is this writer's own if the response to a first call was lost and boto3 has repeated it.
-
-    :ivar is_there: an object is there; else, another conditional put of the same key is under way.
-    """
-
-    def __init__(self, key: object = None, *, is_there: bool = True) -> None:
-        super().__init__(key)
-        self.is_there = is_there
 
 
 class ConditionUnknownError(Exception):

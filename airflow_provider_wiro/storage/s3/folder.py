@@ -6,12 +6,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from airflow_provider_wiro.storage.folder import COPIED_BYTES
+from airflow_provider_wiro.storage.conditions import ObjectExistsError
+from airflow_provider_wiro.storage.folder import COPIED_BYTES, JSON_LINES, content_type_of
 from airflow_provider_wiro.storage.object_files import check_known
-from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError, put_if_unchanged
+from airflow_provider_wiro.storage.s3.conditional_writes import put_if_unchanged
 from airflow_provider_wiro.storage.s3.hooks import client_for, s3_hook
 from airflow_provider_wiro.storage.s3.location import split_url
-from airflow_provider_wiro.storage.s3.put_object import JSON_LINES, OwnObjects, put_whole
+from airflow_provider_wiro.storage.s3.put_object import OwnObjects, put_whole
 from airflow_provider_wiro.storage.s3.responses import code_and_status
 
 if TYPE_CHECKING:
@@ -124,8 +125,7 @@ class S3Folder:
         self.has_conditional_writes = False
 
     def _typed(self, name: str) -> dict[str, Any]:
-        content_type = "application/json" if name.endswith(".json") else JSON_LINES
-        return {**self._working, "ContentType": content_type}
+        return {**self._working, "ContentType": content_type_of(name)}
 
     def _put(self, call: Callable[..., Any], name: str, body: bytes, arguments: Mapping[str, Any]) -> None:
         put_whole(self._client, call, body, {"Bucket": self._bucket, "Key": self._prefix + name, **arguments})

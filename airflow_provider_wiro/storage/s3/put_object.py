@@ -1,5 +1,5 @@
 """
-Puts a batch's own objects into S3: its journal, the parts of its results, its manifest.
+Puts the own objects of a batch or an export into S3: journal or state, parts of results, manifest.
 
 The outputs' upload arguments apply to them as far as they say who may read an object and how it is
 encrypted. What describes an output's bytes, or where S3 keeps them, stays with the outputs: a journal in
@@ -33,14 +33,12 @@ _OF_ONE_BUCKET = re.compile(r"ACL$|Grant|ExpectedBucketOwner$")
 
 #: How often an object is put before S3's other bytes are an error.
 _MOST_PUTS = 3
-#: The type of JSON Lines.
-JSON_LINES = "application/x-ndjson"
 
 
 @dataclass(frozen=True)
 class OwnObjects:
     """
-    The arguments of S3 calls for a batch's own objects.
+    The arguments of S3 calls for the own objects of a batch or an export.
 
     :ivar arguments: of the outputs' uploads, in boto3's words.
     :ivar bucket: the outputs', None if none land.
@@ -55,7 +53,7 @@ class OwnObjects:
         """
         Return the arguments of a put.
 
-        :param is_result: the object is kept when the batch is over.
+        :param is_result: the object is kept when the task is over.
         """
         others = [_OF_OUTPUTS] if is_result else [_OF_OUTPUTS, _OF_RESULTS]
         if self.bucket not in {None, bucket}:

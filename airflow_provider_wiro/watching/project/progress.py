@@ -37,6 +37,10 @@ class Progress:
         """The largest id that was seen."""
         return 0 if self.seen is None else self.seen.high
 
+    def is_done(self, number: int) -> bool:
+        """Whether a task was seen, and nothing of it is left to do."""
+        return self.seen is not None and not self.seen.is_new(number) and number not in self.open
+
     def to_text(self, address: str, *, most_characters: int = MOST_CHARACTERS) -> str:
         """
         Return the progress as text.

@@ -38,6 +38,13 @@ class ProgressStore(Protocol):
         :param address: of the API whose ids are meant.
         """
 
+    async def own(self, address: str) -> list[Progress]:
+        """
+        Return what is kept for this trigger alone, for each of its assets; nothing if one has nothing.
+
+        Another triggerer, which runs the same trigger, can have stored it.
+        """
+
     async def save(self, progress: Progress, address: str) -> None:
         """Write the progress in place of the current one."""
 
@@ -49,6 +56,10 @@ class NoProgress:
 
     async def load(self, address: str) -> Progress | None:
         """See :meth:`ProgressStore.load`."""
+
+    async def own(self, address: str) -> list[Progress]:
+        """See :meth:`ProgressStore.own`."""
+        return []
 
     async def save(self, progress: Progress, address: str) -> None:
         """See :meth:`ProgressStore.save`."""
@@ -70,8 +81,16 @@ class AssetStateProgress:
 
     async def load(self, address: str) -> Progress | None:
         """Return the furthest progress: an asset that the trigger watched long ago has an old one."""
+        return _furthest(await self._all(address))
+
+    async def own(self, address: str) -> list[Progress]:
+        """See :meth:`ProgressStore.own`. One of the assets may have another trigger by now."""
+        found = await self._all(address)
+        return [] if None in found else [progress for progress in found if progress is not None]
+
+    async def _all(self, address: str) -> list[Progress | None]:
         found = [await asset.aget(self._key) for asset in self._assets.values()]
-        return _furthest(Progress.from_text(text, address) for text in found if isinstance(text, str))
+        return [Progress.from_text(text, address) if isinstance(text, str) else None for text in found]
 
     async def save(self, progress: Progress, address: str) -> None:
         """See :meth:`ProgressStore.save`."""
@@ -104,6 +123,13 @@ class FolderProgress:
         if body is not None:
             return Progress.from_text(body.decode(), address)
         return _furthest((await self._equal_ones(folder, address)).values())
+
+    async def own(self, address: str) -> list[Progress]:
+        """See :meth:`ProgressStore.own`. An equal row has events of its own, for other assets."""
+        folder = await self._opened()
+        body = await asyncio.to_thread(folder.read, self._name)
+        progress = None if body is None else Progress.from_text(body.decode(), address)
+        return [] if progress is None else [progress]
 
     async def save(self, progress: Progress, address: str) -> None:
         """See :meth:`ProgressStore.save`."""
@@ -165,5 +191,6 @@ def _accessors(asset_state_store: Any) -> Mapping[str, Any]:
 
 
 def _furthest(found: Iterable[Progress | None]) -> Progress | None:
+    """Return the progress that has seen most; of those that have seen the same, the one with fewest open."""
     known = [progress for progress in found if progress is not None]
-    return max(known, key=lambda progress: progress.high, default=None)
+    return max(known, key=lambda progress: (progress.high, -len(progress.open)), default=None)

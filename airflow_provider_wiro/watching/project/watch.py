@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_wiro.watching.project.ended_tasks import payload_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from airflow_provider_wiro.api.models import Task
     from airflow_provider_wiro.task_history.position import Position
@@ -73,3 +73,10 @@ class ProjectWatch:
         for number in numbers:
             self._events.pop(number, None)
             self.progress.open.discard(number)
+
+    def on_stored_elsewhere(self, others: Sequence[Progress]) -> None:
+        """Leave out events that another triggerer, which runs the same trigger, has fired and stored."""
+        if others:
+            self.on_stored(
+                [number for number in self._events if all(other.is_done(number) for other in others)]
+            )

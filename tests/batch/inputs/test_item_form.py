@@ -108,7 +108,7 @@ def test_two_items_with_one_id_are_refused_by_their_numbers(one: Any, other: Any
 
 def test_one_of_thousands_of_ids_that_comes_twice_is_found() -> None:
     items = [{"id": f"SKU-{number:06}", "parameters": {}} for number in range(5000)]
-    assert opened(items).has_ids
+    assert all(opened(items).ids())
     with pytest.raises(
         WiroUsageError, match="Item 4321 and item 5000 of inputs have the same id 'SKU-004321'"
     ):

@@ -13,7 +13,7 @@ from airflow.providers.common.compat.sdk import AirflowException
 from airflow_provider_wiro.batch.results import progress_xcom
 from airflow_provider_wiro.batch.results.progress_xcom import ProgressXCom
 from airflow_provider_wiro.emulator import Fault
-from airflow_provider_wiro.operators import batch_parts
+from airflow_provider_wiro.operators import batch_arguments
 from airflow_provider_wiro.triggers.batch_progress import ProgressCounts
 from airflow_provider_wiro.version_compat import takes_messages_of_threads
 from tests.batch.batch_work import prompts
@@ -196,7 +196,7 @@ def test_the_counts_of_a_batch_add_up_at_every_moment(
     work: BatchWork, s3: S3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(progress_xcom, "SECONDS_BETWEEN", 0.0)
-    monkeypatch.setattr(batch_parts, "takes_messages_of_threads", lambda: True)
+    monkeypatch.setattr(batch_arguments, "takes_messages_of_threads", lambda: True)
     work.ti = ti = Ti()
     work.wiro.inject(Fault("exit_code", skip=2, times=3))
 

@@ -55,6 +55,18 @@ def test_a_transfer_that_has_landed_nothing_has_no_card_beside_its_run_s(state: 
     assert names([instance(), transfer(state)]) == [["generate"]]
 
 
+@pytest.mark.parametrize("state", [None, "scheduled", "queued", "upstream_failed"])
+def test_a_cleared_transfer_has_no_card_for_the_wiro_task_that_it_landed_before(state: str | None) -> None:
+    """Airflow deletes its XComs when it begins, and the run before it has another Wiro task by then."""
+    run = instance(state="running", wiro_task_id="2")
+    assert names([run, transfer(state, wiro_task_id="1")]) == [["generate"]]
+
+
+@pytest.mark.parametrize("state", [None, "queued"])
+def test_a_transfer_that_was_cleared_alone_stays_on_its_run_s_card(state: str | None) -> None:
+    assert names([instance(wiro_task_id="1"), transfer(state, wiro_task_id="1")]) == [["generate", "land"]]
+
+
 @pytest.mark.parametrize("state", ["failed", "up_for_retry"])
 def test_a_transfer_that_failed_before_it_knew_its_wiro_task_has_one(state: str) -> None:
     assert names([instance(), transfer(state)]) == [["generate"], ["land"]]

@@ -149,6 +149,24 @@ def test_the_counts_of_a_batch_are_a_bar_and_numbers(site, visits):
     assert page.locator(".titlebar .badge").inner_text() == "Deferred"
 
 
+def test_what_a_stopped_batch_left_is_not_done_and_no_longer_announced(site, visits):
+    progress = Progress(9, failed=2, not_done=7)
+    serve(site, lambda at: gallery(Section("shots", "shots", (), "shots", state="failed", progress=progress)))
+    page = visits.open()
+    counts = page.locator(".progress ul").inner_text().split("\n")
+    assert counts == ["0 done", "2 failed", "7 not done", "of 9"]
+    assert page.locator("#live").inner_text() == ""
+
+
+def test_the_state_beside_a_short_name_is_whole(site, visits):
+    section = replace(batch_page(""), title="big", state="up_for_retry")
+    serve(site, lambda at: gallery(section))
+    badge = visits.open().locator(".titlebar .badge")
+    assert badge.inner_text() == "Up for retry"
+    assert badge.evaluate("(node) => node.scrollWidth <= node.clientWidth")
+    assert badge.evaluate("(node) => getComputedStyle(node, '::before').width") == "8px"
+
+
 def test_a_section_says_why_its_manifest_cannot_be_read(site, visits):
     note = "The manifest s3://shots/manifest.jsonl can't be read: access denied."
     serve(site, lambda at: gallery(Section("shots", "shots", (), "shots", state="success", note=note)))

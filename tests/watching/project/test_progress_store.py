@@ -73,6 +73,22 @@ async def test_a_row_that_is_new_after_a_pause_continues_where_the_furthest_equa
     assert await folder(tmp_path, 4).load(ADDRESS) == at(20, 4)
 
 
+async def test_of_rows_that_have_seen_the_same_the_one_that_has_fired_more_is_continued(
+    tmp_path: Path,
+) -> None:
+    await folder(tmp_path, 1).save(at(20, 18, 19), ADDRESS)  # replaced, by an edit, before it fired these
+    await folder(tmp_path, 2).save(at(20), ADDRESS)
+
+    assert await folder(tmp_path, 3).load(ADDRESS) == at(20)
+
+
+async def test_what_a_row_has_now_is_its_own_progress_and_never_that_of_an_equal_row(tmp_path: Path) -> None:
+    await folder(tmp_path, 1).save(at(20, 4), ADDRESS)
+
+    assert await folder(tmp_path, 1).own(ADDRESS) == [at(20, 4)]
+    assert await folder(tmp_path, 2).own(ADDRESS) == []
+
+
 async def test_a_first_trigger_finds_no_progress(tmp_path: Path) -> None:
     assert await folder(tmp_path / "none", 1).load(ADDRESS) is None
 
@@ -103,6 +119,18 @@ async def test_progress_is_kept_with_all_assets_of_a_trigger_and_continues_at_th
 
     assert await store.load(ADDRESS) == at(20)
     assert await AssetStateProgress(assets, "conn-2").load(ADDRESS) is None
+
+
+async def test_an_asset_that_another_trigger_serves_by_now_does_not_speak_for_the_others() -> None:
+    assets = {"one": FakeAssetStore(), "other": FakeAssetStore()}
+    store = AssetStateProgress(assets, "conn-1")
+    assert await store.own(ADDRESS) == []
+    await AssetStateProgress({"other": assets["other"]}, "conn-1").save(at(20), ADDRESS)
+    assert await store.own(ADDRESS) == []
+    await store.save(at(20, 19), ADDRESS)
+    await AssetStateProgress({"other": assets["other"]}, "conn-1").save(at(20), ADDRESS)
+
+    assert await store.own(ADDRESS) == [at(20, 19), at(20)]
 
 
 def store_of(accessors: Any = None, state_path: str | None = None) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AssetAlias
 
-from airflow_provider_wiro.batch.execution import Destination, Sources
+from airflow_provider_wiro.batch.given import Destination, Sources
 from airflow_provider_wiro.batch.preflight.arguments import DEFAULT_KEY, data_trust, earlier_manifest
 from airflow_provider_wiro.batch.results.progress_xcom import ProgressXCom
 from airflow_provider_wiro.batch.settings import BatchSettings
