@@ -16,7 +16,7 @@ from tests.airflow_home import AirflowHome, isolate_airflow
 from tests.storage.object_stores.fixtures import azurite, google, google_storage, object_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from tests.input_files.object_storage import Bucket
 
@@ -40,10 +40,25 @@ settings.register_profile(
 settings.load_profile("untimed")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for no garbage while Airflow and all tests are read: nearly nothing of it is any."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 def pytest_collection_finish() -> None:
-    """Keep the garbage collector from visiting the half million objects of Airflow and all tests."""
+    """
+    Keep the garbage collector from visiting the half million objects of Airflow and all tests.
+
+    It looks at the others a tenth as often as usual: a tenth of these tests' processor time otherwise.
+    """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(7_000, 10, 10)
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from airflow_provider_wiro.exceptions import WiroConnectionError, WiroError, WiroUsageError
 from airflow_provider_wiro.storage.location import parse_location
 from airflow_provider_wiro.storage.object_files import check_opened, connection_of, open_object, provider_hint
+from airflow_provider_wiro.storage.object_stores.wrong_connections import wrong_connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,8 @@ _S3 = frozenset({"s3", "s3a"})
 #: Errors of a store that no retry helps.
 _PERMANENT = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 _PERMANENT_ERRNOS = frozenset({errno.ENAMETOOLONG, errno.ELOOP})
+#: The statuses with which Azure refuses a connection. Of Google gcsfs says "Forbidden".
+_DENIED = frozenset({401, 403})
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,18 @@ def with_connection(source: Any) -> str:
 
 def _object_storage_path(uri: str, aws_conn_id: str | None) -> Any:
     is_s3 = uri.partition("://")[0].lower() in _S3
-    return open_object(uri, "a file", aws_conn_id if is_s3 else None)
+    conn_id = aws_conn_id if is_s3 else None
+    try:
+        path = open_object(uri, "a file", conn_id)
+        _ = path.fs  # some stores read their connection only here
+    except WiroError:
+        raise
+    except Exception as error:
+        wrong = wrong_connection(error, uri, parse_location(uri, "a file").conn_id or conn_id)
+        if wrong is None:
+            raise
+        raise wrong from error
+    return path
 
 
 def _quoted(source: Any) -> str:
@@ -177,8 +191,13 @@ def _missing(source: Any, found: str = "none") -> WiroUsageError:
 
 
 def _failure(source: str, error: Exception, *, is_local: bool) -> WiroError:
-    reason = getattr(error, "strerror", None) or type(error).__name__
-    if is_local or isinstance(error, _PERMANENT) or getattr(error, "errno", None) in _PERMANENT_ERRNOS:
+    # Azure's client has the name of what is wrong beside its text; gcsfs has only a text.
+    code = getattr(error, "error_code", None)
+    words = getattr(error, "strerror", None) or getattr(code, "value", code) or str(error)
+    reason = " ".join(str(words).split())[:_QUOTED].rstrip(".") or type(error).__name__
+    is_denied = getattr(error, "status_code", None) in _DENIED or reason.startswith("Forbidden")
+    is_permanent = isinstance(error, _PERMANENT) or getattr(error, "errno", None) in _PERMANENT_ERRNOS
+    if is_local or is_denied or is_permanent:
         return WiroUsageError(f"Can't read {source}: {reason}.")
     return WiroConnectionError(f"Can't read {source}: {reason}. Nothing was sent to Wiro.")
 

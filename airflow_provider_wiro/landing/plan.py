@@ -195,13 +195,15 @@ def _values(task: Task, model: str | None, output: Output, name: str) -> Mapping
 
 def _refuse_collisions(planned: Sequence[PlannedObject], key_template: str, argument: str) -> None:
     seen: dict[str, PlannedObject] = {}
+    has_name = "{name}" in key_template or "{stem}" in key_template
+    missing = "{index}" if has_name else "{index} or {name}"
     for one in planned:
         other = seen.setdefault(identity_of(one.key), one)
         if other is not one:
             raise WiroUsageError(
                 f"Outputs {other.output.index} ({other.name!r}) and {one.output.index} "
-                f"({one.name!r}) would both land in {one.key!r}. Put {{index}} or {{name}} into "
-                f"{argument}, found {key_template!r}."
+                f"({one.name!r}) would both land in {one.key!r}. Put {missing} into {argument}, found "
+                f"{key_template!r}."
             )
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from airflow_provider_wiro.api.parameters import FileContent, FileUrl
 from airflow_provider_wiro.exceptions import WiroConnectionError, WiroUsageError
+from airflow_provider_wiro.input_files import stored_file
 from airflow_provider_wiro.input_files.resolve import resolve_file, resolve_files, resolve_upload
 from airflow_provider_wiro.input_files.sent_files import sent_files
 from airflow_provider_wiro.input_files.sources import flattened, is_local_path, reference_of, shown
@@ -298,6 +299,27 @@ def test_an_unreadable_beginning_may_be_retried() -> None:
     fake.name = "noext"
     with pytest.raises(WiroConnectionError, match=r"File parameter 'x': Can't read fake://bucket"):
         resolve_files({"x": fake})
+
+
+def test_a_connection_that_opens_no_store_is_what_has_to_be_corrected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not a file that is missing, and no package."""
+
+    def without_key_file(*_: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory", "/keys/google.json")
+
+    monkeypatch.setattr(stored_file, "open_object", without_key_file)
+    with pytest.raises(WiroUsageError, match=r"google\.json'\. Correct the connection 'google_prod'\.$"):
+        resolve_files({"x": "gs://google_prod@bucket/0.png"})
+
+
+def test_a_store_that_denies_its_file_says_so_for_good() -> None:
+    exceptions = pytest.importorskip("azure.core.exceptions")
+    denied = exceptions.ClientAuthenticationError("<?xml version='1.0'?>")
+    denied.status_code, denied.error_code = 403, "AuthorizationFailure"
+    with pytest.raises(WiroUsageError, match=r"Can't read fake://bucket.*: AuthorizationFailure\."):
+        resolve_files({"x": Fake(on_stat=denied)})
 
 
 # -- uploads

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 PNG = b"\x89PNG\r\n\x1a\n" + b"pixels" * 1000
 MIB = 1024 * 1024
 BIG = bytes(range(256)) * (17 * MIB // 256) + b"end"
+#: The least that lands in parts; BIG has three.
+IN_PARTS = BIG[: 8 * MIB + 1]
 DETAIL = "/v1/Task/Detail"
 
 LLM = {

@@ -108,6 +108,15 @@ def test_outputs_that_would_meet_in_one_key_are_refused_before_any_moves(
     assert s3.keys == []
 
 
+@pytest.mark.parametrize("template", ["{stem}{suffix}", "{wiro_task_id}/{name}"])
+def test_names_that_are_equal_are_not_advised_as_what_tells_outputs_apart(
+    wiro: Wiro, s3: S3, template: str
+) -> None:
+    wiro.shows(wiro.file(PNG), wiro.file(PNG + b"2"))
+    with pytest.raises(AirflowFailException, match=r"Put \{index\} into s3_key"):
+        transfer(s3_key=template)
+
+
 @pytest.mark.parametrize(
     ("shown", "key"),
     [

@@ -16,7 +16,7 @@ from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
 from airflow_provider_wiro.landing.s3 import incomplete_uploads
 from tests.contract.scripts import ranged
 from tests.transfers.fake_network import FakeNetwork
-from tests.transfers.fake_wiro import BIG, PNG
+from tests.transfers.fake_wiro import IN_PARTS, PNG
 from tests.transfers.s3 import BUCKET
 from tests.transfers.s3_calls import Calls, land
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("connect")
 
 KEY = "wiro/2221/0-0.png"
-SHA256 = hashlib.sha256(BIG).hexdigest()
-BOTH = pytest.mark.parametrize("body", [PNG, BIG], ids=["single", "parts"])
+SHA256 = hashlib.sha256(IN_PARTS).hexdigest()
+BOTH = pytest.mark.parametrize("body", [PNG, IN_PARTS], ids=["single", "parts"])
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> FakeNetwork:
 def test_a_connection_that_s3_closes_is_the_error_that_is_raised(
     wiro: Wiro, s3: S3, network: FakeNetwork, operation: str, tags: bool
 ) -> None:
-    wiro.shows(wiro.file(PNG if operation == "PutObject" else BIG))
+    wiro.shows(wiro.file(PNG if operation == "PutObject" else IN_PARTS))
     network.closed = {operation}
     with pytest.raises(WiroOutputUnavailableError, match=f"{KEY} .*Connection was closed"):
         land(tags=tags)
@@ -64,7 +64,7 @@ def test_an_abort_without_a_response_does_not_hide_the_error(
             raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, operation)
 
     Calls(monkeypatch).before = refuse
-    wiro.shows(wiro.file(BIG))
+    wiro.shows(wiro.file(IN_PARTS))
     network.closed = {"AbortMultipartUpload"}
     with pytest.raises(AirflowFailException, match="AccessDenied"):
         land()
@@ -76,12 +76,12 @@ def test_abandoned_uploads_stop_no_transfer_when_s3_does_not_respond_about_them(
     wiro: Wiro, s3: S3, network: FakeNetwork, operation: str
 ) -> None:
     s3.client.create_multipart_upload(Bucket=BUCKET, Key=KEY)
-    wiro.shows(wiro.file(BIG))
+    wiro.shows(wiro.file(IN_PARTS))
     network.closed = {operation}
     ti = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1, try_number=2)
     (file,) = land(ti=ti)["files"]
     assert not file["skipped"]
-    assert s3.get(KEY) == BIG
+    assert s3.get(KEY) == IN_PARTS
 
 
 # -- the answer to the begin of an upload
@@ -92,7 +92,7 @@ def test_an_upload_whose_creation_got_no_response_does_not_stay_open(
     wiro: Wiro, bucket: Bucket, network: FakeNetwork, monkeypatch: pytest.MonkeyPatch, times: int
 ) -> None:
     monkeypatch.setattr(incomplete_uploads, "QUIET_SECONDS", 1.0)
-    wiro.shows(wiro.file(BIG, ranged(BIG)))
+    wiro.shows(wiro.file(IN_PARTS, ranged(IN_PARTS)))
     network.lost = {"CreateMultipartUpload": times}
     if times == 1:
         assert land()["files"][0]["sha256"] == bucket.sha256(KEY) == SHA256
@@ -111,7 +111,7 @@ def test_an_object_whose_put_got_no_response_is_this_runs_own_and_fully_reported
     wiro: Wiro, bucket: Bucket, network: FakeNetwork, operation: str
 ) -> None:
     """boto3 repeats the call, and S3 says that there is an object of this key: ours."""
-    body = PNG if operation == "PutObject" else BIG
+    body = PNG if operation == "PutObject" else IN_PARTS
     sha256 = hashlib.sha256(body).hexdigest()
     wiro.shows(wiro.file(body, ranged(body)))
     network.lost = {operation: 1}
@@ -158,9 +158,9 @@ def test_another_object_of_the_same_run_and_size_is_not_taken_for_what_was_put(
         if operation == "CreateMultipartUpload":
             metadata.update(arguments["Metadata"])
         if operation == "CompleteMultipartUpload":
-            bucket.client.put_object(Bucket=BUCKET, Key=KEY, Body=BIG[:-1] + b"!", Metadata=metadata)
+            bucket.client.put_object(Bucket=BUCKET, Key=KEY, Body=IN_PARTS[:-1] + b"!", Metadata=metadata)
 
     Calls(monkeypatch).before = before
-    wiro.shows(wiro.file(BIG, ranged(BIG)))
+    wiro.shows(wiro.file(IN_PARTS, ranged(IN_PARTS)))
     (file,) = land()["files"]
     assert (file["skipped"], file["sha256"]) == (True, None)

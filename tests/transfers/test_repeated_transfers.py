@@ -11,7 +11,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_wiro.exceptions import WiroOutputUnavailableError
 from tests.contract.scripts import respond
-from tests.transfers.fake_wiro import BIG, LLM, PNG
+from tests.transfers.fake_wiro import IN_PARTS, LLM, PNG
 from tests.transfers.s3 import BUCKET
 from tests.transfers.s3_calls import Calls, land
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("connect")
 
 KEY = "wiro/2221/0-0.png"
-OPERATIONS = {len(PNG): "PutObject", len(BIG): "CompleteMultipartUpload"}
+OPERATIONS = {len(PNG): "PutObject", len(IN_PARTS): "CompleteMultipartUpload"}
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def meanwhile(s3: S3, body: bytes, theirs: bytes, **more: Any) -> Script:
 def test_a_second_run_costs_one_head_an_object_and_nothing_of_the_cdn(
     wiro: Wiro, s3: S3, cdn: HostileServer, calls: Calls
 ) -> None:
-    wiro.shows(wiro.file(PNG), wiro.file(BIG), wiro.file(PNG), LLM)
+    wiro.shows(wiro.file(PNG), wiro.file(IN_PARTS), wiro.file(PNG), LLM)
     first = land()
     calls.clear()
     cdn.requests.clear()
@@ -60,7 +60,7 @@ def test_a_second_run_costs_one_head_an_object_and_nothing_of_the_cdn(
 
 
 def test_a_digest_that_only_a_read_would_show_is_unknown(wiro: Wiro, s3: S3) -> None:
-    wiro.shows(wiro.file(PNG), wiro.file(BIG))
+    wiro.shows(wiro.file(PNG), wiro.file(IN_PARTS))
     land()
     small, large = land()["files"]
     assert small["sha256"] == hashlib.sha256(PNG).hexdigest()
@@ -70,7 +70,7 @@ def test_a_digest_that_only_a_read_would_show_is_unknown(wiro: Wiro, s3: S3) -> 
 def test_with_tags_the_digest_of_a_large_object_is_found_among_them_for_one_more_request(
     wiro: Wiro, s3: S3, calls: Calls
 ) -> None:
-    wiro.shows(wiro.file(PNG), wiro.file(BIG))
+    wiro.shows(wiro.file(PNG), wiro.file(IN_PARTS))
     first = land(tags=True)["files"]
     calls.clear()
     again = land(tags={"team": "art"})["files"]
@@ -83,7 +83,7 @@ def test_with_tags_the_digest_of_a_large_object_is_found_among_them_for_one_more
 
 
 def test_what_is_skipped_keeps_its_tags(wiro: Wiro, s3: S3) -> None:
-    wiro.shows(wiro.file(PNG), wiro.file(BIG))
+    wiro.shows(wiro.file(PNG), wiro.file(IN_PARTS))
     land(tags={"team": "art"})
     before = [s3.client.get_object_tagging(Bucket=BUCKET, Key=key)["TagSet"] for key in s3.keys]
     assert all(file["skipped"] for file in land(tags={"team": "sales"})["files"])
@@ -92,7 +92,7 @@ def test_what_is_skipped_keeps_its_tags(wiro: Wiro, s3: S3) -> None:
 
 @pytest.mark.parametrize("digest", [None, "", "mine", "0" * 63])
 def test_a_tag_that_is_no_digest_is_ignored(wiro: Wiro, s3: S3, digest: str | None) -> None:
-    wiro.shows(wiro.file(BIG))
+    wiro.shows(wiro.file(IN_PARTS))
     land()
     if digest is not None:
         tags = [{"Key": "sha256", "Value": digest}]
@@ -107,7 +107,7 @@ def test_a_role_that_may_not_read_tags_does_without_the_digest(wiro: Wiro, s3: S
         if operation == "GetObjectTagging":
             raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, operation)
 
-    wiro.shows(wiro.file(BIG))
+    wiro.shows(wiro.file(IN_PARTS))
     land(tags=True)
     calls.before = forbid
     (file,) = land(tags=True)["files"]
@@ -219,7 +219,7 @@ def test_an_output_of_the_same_task_that_changed_its_size_is_something_else(wiro
 # -- two at once
 
 
-@pytest.mark.parametrize("body", [PNG, BIG], ids=["single", "parts"])
+@pytest.mark.parametrize("body", [PNG, IN_PARTS], ids=["single", "parts"])
 def test_another_writers_object_that_came_meanwhile_is_not_overwritten(
     wiro: Wiro, s3: S3, body: bytes
 ) -> None:
@@ -230,7 +230,7 @@ def test_another_writers_object_that_came_meanwhile_is_not_overwritten(
     assert s3.open_uploads == []
 
 
-@pytest.mark.parametrize("body", [PNG, BIG], ids=["single", "parts"])
+@pytest.mark.parametrize("body", [PNG, IN_PARTS], ids=["single", "parts"])
 def test_the_same_output_that_came_meanwhile_counts_as_landed(wiro: Wiro, s3: S3, body: bytes) -> None:
     theirs = {"wiro-task-id": "2221", "wiro-output": "0", "by": "them"}
     wiro.shows(wiro.file(body, meanwhile(s3, body, body, Metadata=theirs)))
@@ -241,7 +241,7 @@ def test_the_same_output_that_came_meanwhile_counts_as_landed(wiro: Wiro, s3: S3
     assert s3.open_uploads == []
 
 
-@pytest.mark.parametrize("body", [PNG, BIG], ids=["single", "parts"])
+@pytest.mark.parametrize("body", [PNG, IN_PARTS], ids=["single", "parts"])
 def test_with_replace_the_last_one_wins(wiro: Wiro, s3: S3, calls: Calls, body: bytes) -> None:
     wiro.shows(wiro.file(body, meanwhile(s3, body, b"theirs")))
     (file,) = land(replace=True)["files"]
@@ -250,7 +250,7 @@ def test_with_replace_the_last_one_wins(wiro: Wiro, s3: S3, calls: Calls, body: 
     assert not any("IfNoneMatch" in arguments for _, arguments in calls.arguments)
 
 
-@pytest.mark.parametrize("body", [PNG, BIG], ids=["single", "parts"])
+@pytest.mark.parametrize("body", [PNG, IN_PARTS], ids=["single", "parts"])
 def test_a_server_without_conditional_puts_is_asked_once_and_said_so_once(
     wiro: Wiro, s3: S3, calls: Calls, caplog: pytest.LogCaptureFixture, body: bytes
 ) -> None:
@@ -304,12 +304,12 @@ def overwriting(s3: S3, calls: Calls, theirs: bytes, metadata: dict[str, str]) -
     calls.after = after
 
 
-@pytest.mark.parametrize("theirs", [b"theirs", BIG[:-1] + b"!"], ids=["another size", "the same size"])
+@pytest.mark.parametrize("theirs", [b"theirs", IN_PARTS[:-1] + b"!"], ids=["another size", "the same size"])
 def test_an_object_that_replaced_the_output_at_once_is_left_alone_and_is_an_error(
     wiro: Wiro, s3: S3, calls: Calls, theirs: bytes
 ) -> None:
     overwriting(s3, calls, theirs, {})
-    wiro.shows(wiro.file(BIG))
+    wiro.shows(wiro.file(IN_PARTS))
     with pytest.raises(WiroOutputUnavailableError, match="Another task has overwritten"):
         land(replace=True)
     assert s3.get(KEY) == theirs
@@ -320,11 +320,11 @@ def test_an_object_that_replaced_the_output_at_once_is_left_alone_and_is_an_erro
 def test_the_same_output_that_another_run_put_over_it_counts_as_landed(
     wiro: Wiro, s3: S3, calls: Calls, identity: dict[str, str], without: list[str]
 ) -> None:
-    overwriting(s3, calls, BIG, {name: value for name, value in identity.items() if name not in without})
-    wiro.shows(wiro.file(BIG))
+    overwriting(s3, calls, IN_PARTS, {name: value for name, value in identity.items() if name not in without})
+    wiro.shows(wiro.file(IN_PARTS))
     (file,) = land(replace=True)["files"]
     assert file["etag"] == s3.head(KEY)["ETag"].strip('"')
-    assert file["sha256"] == hashlib.sha256(BIG).hexdigest()
+    assert file["sha256"] == hashlib.sha256(IN_PARTS).hexdigest()
 
 
 def showing_less(calls: Calls) -> None:
@@ -341,8 +341,8 @@ def test_a_damaged_object_is_deleted_only_if_it_is_still_the_one_that_was_put(
     wiro: Wiro, s3: S3, calls: Calls
 ) -> None:
     showing_less(calls)
-    wiro.shows(wiro.file(BIG))
-    with pytest.raises(WiroOutputUnavailableError, match=f"S3 took {len(BIG)} bytes .* now shows"):
+    wiro.shows(wiro.file(IN_PARTS))
+    with pytest.raises(WiroOutputUnavailableError, match=f"S3 took {len(IN_PARTS)} bytes .* now shows"):
         land(replace=True)
     assert [arguments["IfMatch"] for arguments in calls.of("DeleteObject")]
     assert s3.keys == []
@@ -356,7 +356,7 @@ def test_an_object_that_replaced_a_damaged_one_stays(wiro: Wiro, s3: S3, calls: 
             s3.put(KEY, b"theirs")
 
     calls.before = before
-    wiro.shows(wiro.file(BIG))
+    wiro.shows(wiro.file(IN_PARTS))
     with pytest.raises(WiroOutputUnavailableError, match="now shows"):
         land(replace=True)
     assert s3.get(KEY) == b"theirs"
@@ -377,7 +377,7 @@ def test_a_damaged_object_is_also_deleted_where_deletions_know_no_condition(
 
     showing_less(calls)
     calls.before = before
-    wiro.shows(wiro.file(BIG))
+    wiro.shows(wiro.file(IN_PARTS))
     with pytest.raises(WiroOutputUnavailableError, match="now shows"):
         land(replace=True)
     assert s3.keys == ([KEY] if is_left else [])

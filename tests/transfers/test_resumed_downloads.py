@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import random
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from airflow_provider_wiro.api import retry
 from airflow_provider_wiro.downloads import address_policy, ranges
 from airflow_provider_wiro.downloads import checks as download_checks
 from airflow_provider_wiro.exceptions import WiroError, WiroOutputUnavailableError, WiroUsageError
+from airflow_provider_wiro.landing.s3 import argument_checks
 from tests.contract.hostile import HostileServer
 from tests.contract.scripts import (
     chunked,
@@ -35,7 +37,8 @@ from tests.contract.scripts import (
     until_close,
     wrong_range,
 )
-from tests.transfers.fake_wiro import BIG, DETAIL, MIB, PNG, transfer
+from tests.transfers import fake_wiro
+from tests.transfers.fake_wiro import DETAIL, PNG
 
 if TYPE_CHECKING:
     from tests.contract.fixtures import Connect
@@ -46,7 +49,20 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("connect")
 
 KEY = "wiro/2221/0-0.png"
+#: An eighth of one, as all sizes of parts are here: with whole ones, these tests take half a minute of CPU.
+MIB = 128 * 1024
+BIG = random.Random(17).randbytes(17 * MIB) + b"end"
 OTHER = BIG[::-1]
+
+
+@pytest.fixture(autouse=True)
+def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(argument_checks, "MIN_PART_BYTES", 5 * MIB)
+    monkeypatch.setattr("moto.s3.models.S3_UPLOAD_PART_MIN_SIZE", 5 * MIB)
+
+
+def transfer(**arguments: Any) -> dict[str, Any]:
+    return fake_wiro.transfer(**{"part_size": 8 * MIB, **arguments})
 
 
 def asked(cdn: HostileServer) -> list[str]:
@@ -62,7 +78,7 @@ def sha256(body: bytes) -> str:
 def assert_landed(landed: dict[str, Any], s3: S3, body: bytes) -> None:
     (file,) = landed["files"]
     assert (file["size"], file["sha256"]) == (len(body), sha256(body))
-    is_the_same = s3.get(KEY) == body  # not in the assert, which would show 17 MiB
+    is_the_same = s3.get(KEY) == body  # not in the assert, which would show all of it
     assert is_the_same
     assert s3.open_uploads == []
 
@@ -271,7 +287,7 @@ def test_a_size_that_only_the_cdn_states_is_held_against_the_limit_before_it_is_
     monkeypatch.setattr(download_checks, "MAX_UNANNOUNCED_BYTES", 10 * MIB)
     for script in (ranged(BIG), respond(BIG)):
         wiro.shows(wiro.file(BIG, script, size=None))
-        with pytest.raises(AirflowFailException, match=r"larger than 10485760.*announces 17825795"):
+        with pytest.raises(AirflowFailException, match=rf"larger than {10 * MIB}.*announces {len(BIG)}"):
             transfer()
     assert len(cdn.requests) == 2
     assert s3.keys == s3.open_uploads == []
@@ -352,7 +368,7 @@ def test_a_connection_that_goes_idle_is_replaced_by_another(
     def falls_silent(wire: Any) -> None:
         shown = f"bytes {8 * MIB}-{16 * MIB - 1}/{len(BIG)}"
         wire.send(head(206, content_length=8 * MIB, content_range=shown, etag='"v1"'))
-        wire.send(BIG[:MIB])
+        wire.send(BIG[8 * MIB : 9 * MIB])
         never_respond(wire)
 
     wiro.shows(wiro.file(BIG, at_range(8 * MIB, falls_silent, else_=ranged(BIG))))
@@ -366,7 +382,7 @@ HEAD_OF_PART = head(
 
 
 @pytest.mark.parametrize(
-    "cut", [b"206 ", b"\r\n", b"content-length: 8", b"content-r", b"0-83", b"/17", b"etag: ", b'"v1"\r\n']
+    "cut", [b"206 ", b"\r\n", b"content-length: 1", b"content-r", b"0-10", b"/22", b"etag: ", b'"v1"\r\n']
 )
 def test_a_cut_inside_of_a_header_is_a_cut_like_any_other(
     wiro: Wiro, s3: S3, cdn: HostileServer, cut: bytes
@@ -771,8 +787,9 @@ def test_numbers_that_s3_would_not_take_are_refused_before_anything_is_sent(
 def test_a_very_large_output_has_larger_parts_instead_of_too_many() -> None:
     from airflow_provider_wiro.landing.s3.object_upload import MAX_PARTS, part_bytes_for
 
-    assert part_bytes_for("k", None, 8 * MIB) == part_bytes_for("k", 78 * 1024**3, 8 * MIB) == 8 * MIB
+    usual = 8 * 1024**2
+    assert part_bytes_for("k", None, usual) == part_bytes_for("k", 78 * 1024**3, usual) == usual
     for size in (80 * 1024**3, 5 * 1024**4):
-        part = part_bytes_for("k", size, 8 * MIB)
-        assert part > 8 * MIB
+        part = part_bytes_for("k", size, usual)
+        assert part > usual
         assert -(-size // part) <= MAX_PARTS

@@ -10,7 +10,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from botocore.httpsession import URLLib3Session
 
 from tests.transfers import gateway as stores
-from tests.transfers.fake_wiro import BIG, PNG, transfer
+from tests.transfers.fake_wiro import IN_PARTS, PNG, transfer
 from tests.transfers.gateway import connect_s3, connections_read
 from tests.transfers.s3 import BUCKET
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("connect")
 
 KEY = "wiro/2221/0-0.png"
-BOTH = pytest.mark.parametrize("body", [PNG, BIG], ids=["single", "parts"])
+BOTH = pytest.mark.parametrize("body", [PNG, IN_PARTS], ids=["single", "parts"])
 
 
 # -- roles that may do little
@@ -184,6 +184,6 @@ def test_the_connection_is_read_once(
     wiro: Wiro, s3: S3, monkeypatch: pytest.MonkeyPatch, max_concurrency: int
 ) -> None:
     read = connections_read(monkeypatch)
-    wiro.shows(wiro.file(PNG), wiro.file(BIG))
+    wiro.shows(wiro.file(PNG), wiro.file(IN_PARTS))
     transfer(manifest=True, s3_key="{index}-{name}", max_concurrency=max_concurrency)
     assert read == ["aws_default"]

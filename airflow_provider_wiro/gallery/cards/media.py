@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_wiro.gallery.cards.connections import reader_of, without_connection
 from airflow_provider_wiro.gallery.cards.links import link_at_wiro, media_url
-from airflow_provider_wiro.gallery.cards.texts import line, shown
+from airflow_provider_wiro.gallery.cards.texts import LONGEST_URI, line
 from airflow_provider_wiro.gallery.page import Media
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _landed(file: LandedFile, landing: Landing, rules: MediaRules) -> Media:
         content_type=file.content_type,
         size=file.size,
         url=None if note else media_url(landing.dag_id, landing.instance.key, landing.place, file.index),
-        uri=shown(uri, 4_096),
+        uri=line(uri, LONGEST_URI),
         note=note,
     )
 

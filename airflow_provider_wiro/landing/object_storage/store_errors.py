@@ -6,23 +6,18 @@ import errno
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from airflow_provider_wiro.exceptions import WiroOutputUnavailableError, WiroUsageError
+from airflow_provider_wiro.exceptions import WiroError, WiroOutputUnavailableError, WiroUsageError
 from airflow_provider_wiro.storage.object_files import provider_hint
+from airflow_provider_wiro.storage.object_stores.wrong_connections import wrong_connection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from airflow_provider_wiro.exceptions import WiroError
 
 #: Permanent errors. Stores raise these too: s3fs a FileNotFoundError for a bucket that isn't there.
 _PERMANENT = (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError)
 _PERMANENT_ERRNOS = frozenset({errno.EINVAL, errno.ENAMETOOLONG, errno.ELOOP, errno.EROFS})
 #: Packages whose errors are no store's: of a bug, of this package, or that the task was stopped.
 _NO_STORES = frozenset({"builtins", "airflow", "airflow_provider_wiro"})
-#: What Google's library raises where a connection has no credentials, or none that it can read.
-_NO_CREDENTIALS = frozenset({"DefaultCredentialsError", "MalformedError"})
-#: How Airflow and fsspec say that they know no such store.
-_NO_SUCH_STORE = ("No filesystem registered", "Protocol not known", "Unsupported filesystem")
 #: How many characters of a text a message quotes.
 _QUOTED = 200
 
@@ -57,37 +52,25 @@ def plain_opening_errors(uri: str, conn_id: str | None, argument: str) -> Iterat
     :raises WiroOutputUnavailableError: it can't be reached; a retry may help.
     """
     try:
-        with plain_store_errors(uri, argument), _key_files(uri, conn_id):
+        with plain_store_errors(uri, argument), _wrong_connections(uri, conn_id):
             yield
     except (ImportError, ValueError) as error:
-        if isinstance(error, ImportError) or str(error).startswith(_NO_SUCH_STORE):
-            raise WiroUsageError(
-                f"Can't open {uri}: {error}. Expected an object-storage URI, such as "
-                f"gs://google_cloud_default@bucket/key. {provider_hint(uri)}"
-            ) from error
-        raise _wrong_connection(error, uri, conn_id) from error
-    except WiroOutputUnavailableError as error:
-        cause = error.__cause__
-        if cause is None or type(cause).__name__ not in _NO_CREDENTIALS:
-            raise
-        raise _wrong_connection(cause, uri, conn_id) from cause
+        raise WiroUsageError(
+            f"Can't open {uri}: {error}. Expected an object-storage URI, such as "
+            f"gs://google_cloud_default@bucket/key. {provider_hint(uri)}"
+        ) from error
 
 
 @contextmanager
-def _key_files(uri: str, conn_id: str | None) -> Iterator[None]:
-    """Raise what a local file can't be read for, of which only the connection can have a name."""
+def _wrong_connections(uri: str, conn_id: str | None) -> Iterator[None]:
     try:
         yield
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        if conn_id is None or not error.filename:
-            raise
-        raise _wrong_connection(error, uri, conn_id) from error
-
-
-def _wrong_connection(error: BaseException, uri: str, conn_id: str | None) -> WiroUsageError:
-    reason = " ".join(str(error).split())[:_QUOTED].rstrip(".!")
-    advice = "Name a connection in it." if conn_id is None else f"Correct the connection {conn_id[:100]!r}."
-    return WiroUsageError(f"Can't open {uri[:_QUOTED]}: {reason}. {advice}")
+    except WiroError:
+        raise
+    except Exception as error:
+        if (wrong := wrong_connection(error, uri, conn_id)) is not None:
+            raise wrong from error
+        raise
 
 
 def _explained(error: Exception, uri: str, argument: str) -> WiroError:

