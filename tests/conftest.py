@@ -51,14 +51,9 @@ def pytest_collection() -> Generator[None, object, object]:
 
 
 def pytest_collection_finish() -> None:
-    """
-    Keep the garbage collector from visiting the half million objects of Airflow and all tests.
-
-    It looks at the others a tenth as often as usual: a tenth of these tests' processor time otherwise.
-    """
+    """Keep the garbage collector from visiting the half million objects of Airflow and all tests."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(7_000, 10, 10)
 
 
 @pytest.fixture(autouse=True)
