@@ -20,7 +20,7 @@ from airflow_provider_wiro.exceptions import (
 from airflow_provider_wiro.task_history.pages import read_page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Container, Sequence
+    from collections.abc import Callable, Collection, Container, Mapping, Sequence
 
     from airflow_provider_wiro.api.flow import Flow, FlowContext
     from airflow_provider_wiro.api.models import Task
@@ -37,6 +37,11 @@ MAX_PAGES = 200
 _FEW = 20
 #: This many pages in a row may show nothing new: tasks that are started meanwhile move the others down.
 _MOST_REPEATS = 10
+#: Each page shows the last task of the one before again. Pages of fewer tasks don't, and so get ahead of
+#: tasks that are started meanwhile.
+_FEWEST_THAT_OVERLAP = 3
+#: The list is read again at most so often because tasks have vanished from it meanwhile.
+_MOST_READINGS = 5
 #: A page takes no longer than this; a longer time means that the clock was set meanwhile.
 _LONGEST_PAGE_SECONDS = 120.0
 
@@ -137,12 +142,26 @@ def tasks_since(
     :raises WiroOrphanedRunError: there are too many, or the list can't be searched.
     :raises WiroError: Wiro can't be asked at the moment, or not with this key.
     """
+    for _ in range(_MOST_READINGS):
+        later = yield from _read_later(context, was_before, known_ids, settings)
+        if later is not None:
+            return later
+    raise _unsearchable("loses tasks each time it is read")
+
+
+def _read_later(
+    context: FlowContext,
+    was_before: Callable[[Task], bool],
+    known_ids: Container[str],
+    settings: Mapping[str, Any],
+) -> Flow[LaterTasks | None]:
+    """Return the tasks as :func:`tasks_since` does; None if some may have moved up, past what was read."""
     asked_at, wiro_now = context.now().timestamp(), None
     dates = Dates()
     found: dict[str, Task] = {}
     seen: set[str] = set()
     repeats = 0
-    start, limit = 0, endpoints.MAX_PAGE
+    start, limit, overlap = 0, endpoints.MAX_PAGE, 0
     for _ in range(MAX_PAGES):
         try:
             page, limit = yield from read_page(context, start, limit, on_response=dates.note, **settings)
@@ -154,10 +173,12 @@ def tasks_since(
             # The list is as old as the request; the response's date can be later.
             took = context.now().timestamp() - asked_at
             wiro_now = dates.latest - min(max(took, 0.0), _LONGEST_PAGE_SECONDS)
+        ids = [task.id for task in page]
+        if overlap and seen.isdisjoint(ids):
+            return None
         # Only an empty page is the end. A short one can be all that Wiro returns at once.
         if not page:
             return LaterTasks(list(found.values()), asked_at, wiro_now, [])
-        ids = [task.id for task in page]
         repeats = repeats + 1 if seen.issuperset(ids) else 0
         if repeats == _MOST_REPEATS:
             raise _unsearchable("shows the same tasks on each page")
@@ -170,7 +191,8 @@ def tasks_since(
             if listed.id and listed.id not in known_ids:
                 found[listed.id] = listed
         seen.update(ids)
-        start += len(page)
+        overlap = int(len(page) >= _FEWEST_THAT_OVERLAP)
+        start += len(page) - overlap
         limit = min(endpoints.MAX_PAGE, 2 * limit)  # the tasks that were too large are behind
         if start >= MAX_LISTED:
             break

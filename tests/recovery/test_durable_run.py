@@ -490,7 +490,7 @@ def start_others(work: Work, *prompts: str) -> None:
 def test_a_lost_run_is_found_among_other_peoples_tasks_on_many_pages(
     wiro: WiroEmulator, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoints, "MAX_PAGE", 3)
+    monkeypatch.setattr(endpoints, "MAX_PAGE", 4)  # each repeats one of the page before
     WiroHook().run_model(RETRO, SMALL)  # an equal one of before is none of ours
     start_others(work, "robot 1", "robot 2", "robot 3", "robot 4")
     wiro.inject(Fault("drop_after", endpoint="Run", skip=4))

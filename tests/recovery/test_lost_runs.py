@@ -199,6 +199,42 @@ def test_tasks_that_are_started_while_the_list_is_read_hide_none() -> None:
     assert transport.drive(find_lost(transport.context, [lost(0, A)], set())).tasks == {0: "101"}
 
 
+@pytest.mark.parametrize("most_a_page", [3, 7, 100])
+def test_tasks_that_vanish_while_the_list_is_read_hide_none(most_a_page: int) -> None:
+    """The others move up, past what was read: a task that isn't seen would be paid for again."""
+    position = 2 * most_a_page - 1  # at the end of the second page, or at the beginning of the third
+    others = [task(number, B) for number in range(102 + position, 101, -1)]
+    tasks = [*others, task(101, A), task(100, A)]
+
+    def answer(send: Any) -> Any:
+        body = json.loads(send.body.json)
+        start, limit = int(body["start"]), min(int(body["limit"]), most_a_page)
+        page = tasks[start : start + limit]
+        if start and others:
+            others.clear()
+            del tasks[:2]
+            page = tasks[start : start + limit]
+        return success(tasklist=page) if page else NO_TASK_YET
+
+    transport = FakeTransport(answer)
+
+    assert transport.drive(find_lost(transport.context, [lost(0, A)], set())).tasks == {0: "101"}
+
+
+def test_a_list_that_loses_tasks_each_time_it_is_read_is_a_doubt() -> None:
+    tasks = [task(number, B) for number in range(200, 101, -1)]
+
+    def answer(send: Any) -> Any:
+        start = int(json.loads(send.body.json)["start"])
+        del tasks[: 4 if start else 0]
+        return success(tasklist=tasks[start : start + 3]) if tasks[start:] else NO_TASK_YET
+
+    transport = FakeTransport(answer)
+
+    with pytest.raises(WiroOrphanedRunError, match="loses tasks each time it is read"):
+        transport.drive(find_lost(transport.context, [lost(0, A)], set()))
+
+
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
@@ -460,13 +496,13 @@ def test_a_task_is_a_runs_only_if_its_files_are(
 
 
 def test_each_file_is_fetched_once_however_many_runs_ask_for_it() -> None:
-    tasks = [task(number, {**A, "inputImage": OWN}) for number in (101, 102, 103)]
-    transport = FakeTransport(
-        lambda send: (
-            success(tasklist=tasks[::-1]) if json.loads(send.body.json)["start"] == "0" else NO_TASK_YET
-        ),
-        digests={OWN: DOG},
-    )
+    tasks = [task(number, {**A, "inputImage": OWN}) for number in (103, 102, 101)]
+
+    def answer(send: Any) -> Any:
+        page = tasks[int(json.loads(send.body.json)["start"]) :]
+        return success(tasklist=page) if page else NO_TASK_YET
+
+    transport = FakeTransport(answer, digests={OWN: DOG})
     runs = [lost(item, A, files={"inputImage": [SentFile(sha256=one)]}) for item, one in enumerate("abc")]
 
     assert not transport.drive(find_lost(transport.context, runs, set())).has_tasks
