@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 import requests
 
-from airflow_provider_wiro.export import execution
+from airflow_provider_wiro.export import execution, opening
 from tests import quick_s3
 from tests.contract.fixtures import _short_pauses, cdn, connect, no_repeats, server, twin
 from tests.programs.system.seaweedfs import SeaweedFS, running_seaweedfs
@@ -18,7 +19,7 @@ from tests.transfers.s3_calls import Calls
 from tests.transfers.seaweedfs_bucket import Bucket
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.contract.hostile import HostileServer
 
@@ -87,6 +88,26 @@ def project(server: HostileServer, cdn: HostileServer, monkeypatch: pytest.Monke
 def exports(s3: S3) -> Exports:
     """Runs of one export."""
     return Exports(s3)
+
+
+@pytest.fixture
+def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """The clock by which a run of an export that is silent counts as dead."""
+    passed = 0.0
+
+    class Clock:
+        monotonic = staticmethod(time.monotonic)
+
+        @staticmethod
+        def time() -> float:
+            return time.time() + passed
+
+    def pass_time(seconds: float) -> None:
+        nonlocal passed
+        passed += seconds
+
+    monkeypatch.setattr(opening, "time", Clock)
+    return pass_time
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_wiro.export import execution, opening
+from airflow_provider_wiro.export import execution
 from airflow_provider_wiro.export.export_run import ExportRun
 from airflow_provider_wiro.export.landing.chunk_landing import ChunkLanding
 from airflow_provider_wiro.export.manifest import ExportManifest
@@ -36,26 +36,6 @@ class Died(BaseException):
 @pytest.fixture(autouse=True)
 def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(execution, "CHUNK", 3)
-
-
-@pytest.fixture
-def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """The clock by which a run that is silent counts as dead."""
-    passed = 0.0
-
-    class Clock:
-        monotonic = staticmethod(time.monotonic)
-
-        @staticmethod
-        def time() -> float:
-            return time.time() + passed
-
-    def pass_time(seconds: float) -> None:
-        nonlocal passed
-        passed += seconds
-
-    monkeypatch.setattr(opening, "time", Clock)
-    return pass_time
 
 
 def dies(monkeypatch: pytest.MonkeyPatch, where: Any, method: str, *, at: int, after: bool) -> None:

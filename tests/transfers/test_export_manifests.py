@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from airflow_provider_wiro.export import opening
 from airflow_provider_wiro.export.export_run import ExportRun
 from airflow_provider_wiro.export.manifest import ExportManifest
 from tests.transfers.test_export_crashes import Died, dies
@@ -23,26 +21,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("connect")
 
 LEASE_OVER = 16 * 60
-
-
-@pytest.fixture
-def pass_time(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """The clock by which a run that is silent counts as dead."""
-    passed = 0.0
-
-    class Clock:
-        monotonic = staticmethod(time.monotonic)
-
-        @staticmethod
-        def time() -> float:
-            return time.time() + passed
-
-    def pass_time(seconds: float) -> None:
-        nonlocal passed
-        passed += seconds
-
-    monkeypatch.setattr(opening, "time", Clock)
-    return pass_time
 
 
 def manifests(exports: Exports) -> dict[str, list[int]]:
@@ -63,6 +41,17 @@ def run_that_dies(exports: Exports, ti: FakeTi, where: Any, method: str, *, afte
         dies(patch, where, method, at=1, after=after)
         with pytest.raises(Died):
             exports.run(ti)
+
+
+def try_that_continues_a_manifest_and_dies_there(project: Project, exports: Exports) -> FakeTi:
+    """The task failed after its export's end, so the next try adds to the manifest that is there."""
+    ti = exports.next_ti()
+    add(project, [1, 2])
+    exports.run(ti)
+    add(project, [3])
+    ti.try_number = 2
+    run_that_dies(exports, ti, ExportManifest, "write", after=True)
+    return ti
 
 
 def add(project: Project, numbers: Iterable[int]) -> None:
@@ -98,13 +87,7 @@ def test_nor_is_it_listed_twice_if_the_one_that_takes_over_dies_there_as_well(
 def test_a_try_that_continues_a_manifest_and_dies_there_lists_nothing_twice(
     project: Project, exports: Exports
 ) -> None:
-    """The task failed after its export's end, so the next try adds to the manifest that is there."""
-    ti = exports.next_ti()
-    add(project, [1, 2])
-    exports.run(ti)
-    add(project, [3])
-    ti.try_number = 2
-    run_that_dies(exports, ti, ExportManifest, "write", after=True)
+    ti = try_that_continues_a_manifest_and_dies_there(project, exports)
     ti.try_number = 3
     result = exports.run(ti)
     assert (result["tasks"], listed(exports)) == (3, Counter([1, 2, 3]))
@@ -113,12 +96,7 @@ def test_a_try_that_continues_a_manifest_and_dies_there_lists_nothing_twice(
 def test_a_try_that_continued_a_manifest_and_died_there_can_be_taken_over(
     project: Project, exports: Exports, pass_time: Callable[[float], None]
 ) -> None:
-    ti = exports.next_ti()
-    add(project, [1, 2])
-    exports.run(ti)
-    add(project, [3])
-    ti.try_number = 2
-    run_that_dies(exports, ti, ExportManifest, "write", after=True)
+    try_that_continues_a_manifest_and_dies_there(project, exports)
     pass_time(LEASE_OVER)
     result = exports.run()
     assert (result["tasks"], listed(exports)) == (3, Counter([1, 2, 3]))

@@ -26,6 +26,11 @@ _CARDS = {card.id: card for card in studio_cards()}
 _RUN_DATA = f"runs/{DAG}/{RUN}"
 
 
+def denied() -> Answer:
+    """Return what a media route says if the store refuses the object."""
+    return Answer(b"The bucket denies access.", "text/plain; charset=utf-8", 502)
+
+
 @pytest.mark.parametrize(
     ("status", "title", "sentence"),
     [
@@ -82,9 +87,7 @@ def test_an_answer_that_makes_no_sense_does_not_leave_the_page_empty(site, visit
 
 
 def test_an_output_that_cannot_be_loaded_says_why_where_it_is_and_can_be_tried_again(site, visits):
-    site.media[media_path("poster", 0)] = lambda: Answer(
-        b"The bucket denies access.", "text/plain; charset=utf-8", 502
-    )
+    site.media[media_path("poster", 0)] = denied
     serve(site, lambda at: gallery(single_runs(_CARDS["poster"])))
     visits.expected.append("502")
     page = visits.open()
@@ -167,9 +170,7 @@ def test_films_of_a_whole_page_do_not_block_each_other(site, visits):
 
 
 def test_of_several_pictures_a_lost_one_says_so_in_its_small_place_and_the_larger_view_says_why(site, visits):
-    site.media[media_path("product_shots", 3)] = lambda: Answer(
-        b"The bucket denies access.", "text/plain; charset=utf-8", 502
-    )
+    site.media[media_path("product_shots", 3)] = denied
     serve(site, lambda at: gallery(single_runs(_CARDS["product_shots"])))
     visits.expected.append("502")
     page = visits.open()
