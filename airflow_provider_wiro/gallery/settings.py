@@ -20,7 +20,7 @@ def media_mode() -> MediaMode:
 
     :raises AirflowException: it is neither of the two.
     """
-    found = conf.get("wiro", "gallery_media", fallback=MediaMode.PRESIGNED.value)
+    found = _named_mode()
     try:
         return MediaMode(found)
     except ValueError:
@@ -36,5 +36,9 @@ def shows_unlanded() -> bool:
 
 def serves_all_media() -> bool:
     """Whether all media come from the API server itself."""
-    is_streamed = conf.get("wiro", "gallery_media", fallback="") == MediaMode.STREAMED.value
-    return is_streamed and not shows_unlanded()
+    return _named_mode() == MediaMode.STREAMED.value and not shows_unlanded()
+
+
+def _named_mode() -> str:
+    """Return `[wiro] gallery_media` as it is written."""
+    return str(conf.get("wiro", "gallery_media", fallback=MediaMode.PRESIGNED.value))

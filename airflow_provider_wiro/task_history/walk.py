@@ -163,8 +163,10 @@ class _Seen:
 
     def reaches(self, page: Sequence[Task]) -> bool:
         """Whether a page begins among what was seen, so that none is missing before it."""
+        if self._lowest is None:
+            return True
         numbers = [number for task in page if (number := _number(task.id)) is not None]
-        return self._lowest is None or max(numbers, default=0 if not page else self._lowest) >= self._lowest
+        return bool(page) and max(numbers, default=self._lowest) >= self._lowest
 
     def new_of(self, page: Sequence[Task]) -> list[Task]:
         """
