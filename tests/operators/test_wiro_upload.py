@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from airflow_provider_wiro.operators.wiro_upload import WiroUploadOperator
 from tests import warm_python
 from tests.input_files.object_storage import Bucket, attach_memory, storage_path
 from tests.operators.fakes import FakeTi
+from tests.waiting import only_in_this_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -228,7 +230,7 @@ def test_on_kill_ends_the_wait_between_two_tries(
 ) -> None:
     wiro.inject(Fault("rate_limit", endpoint=SENT, retry_after=20))
     task = operator(image())
-    monkeypatch.setattr("airflow_provider_wiro.hooks.wiro.time.sleep", lambda _: task.on_kill())
+    monkeypatch.setattr(time, "sleep", only_in_this_thread(lambda _: task.on_kill(), time.sleep))
     with pytest.raises(AirflowException, match="was stopped"):
         task.execute({"ti": FakeTi()})  # type: ignore[typeddict-item]
     assert wiro.counts.requests[SENT] == 1

@@ -26,6 +26,7 @@ from airflow_provider_wiro.triggers.wiro_batch import WiroBatchTrigger
 from tests.hooks.test_clock_steps import WallClock
 from tests.operators.fakes import CANCELLED, DONE, RETRO, SMALL, FakeLog, one_event
 from tests.triggers.test_wiro_trigger import Ti, cancelled, says, stopping_works_like_3_3, until
+from tests.waiting import only_in_this_thread
 
 Made = Callable[..., WiroTrigger]
 
@@ -111,7 +112,7 @@ async def test_it_is_twenty_seconds_unless_configured(
         await wait(0)
 
     made = make()
-    monkeypatch.setattr("airflow_provider_wiro.triggers.base.asyncio.sleep", sleep)
+    monkeypatch.setattr(asyncio, "sleep", only_in_this_thread(sleep, wait))
     trigger = in_triggerer(made)
     trigger._now = lambda: made.deferred_at
     monkeypatch.setattr(trigger, "_wait", lambda: wait(0, {"status": "success"}))

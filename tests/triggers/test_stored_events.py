@@ -11,6 +11,7 @@ import pytest
 
 from airflow_provider_wiro import version_compat
 from airflow_provider_wiro.triggers import wiro_events
+from tests.waiting import only_in_this_thread
 
 #: How often the triggerer's child process sends events; a second in Airflow.
 SYNC_SECONDS = 0.01
@@ -85,7 +86,7 @@ async def test_where_the_triggerer_does_not_answer_the_wait_ends_after_some_seco
         waits.append(seconds)
 
     monkeypatch.setattr(version_compat, "_ask_supervisor", refuse)
-    monkeypatch.setattr(asyncio, "sleep", sleep)
+    monkeypatch.setattr(asyncio, "sleep", only_in_this_thread(sleep, asyncio.sleep))
     await version_compat.wait_until_events_are_stored()
 
     assert sum(waits) == 4.0
